@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The fields of one record, by libcsv in strict mode. One thread at a time; make one parser a thread and keep it.
+ *
+ * Spaces around fields stay, blank fields stay, no byte ends a record within (records come cut by scan.h).
+ */
+#ifndef TL_CSV_FIELDS_H
+#define TL_CSV_FIELDS_H
+
+#include "shared/csv/scan.h"
+
+struct tl_fields;
+
+/* max_fields: more of them in a record are counted but not kept. NULL and *err when memory is short. */
+struct tl_fields *tl_fields_new(const struct tl_dialect *d, size_t max_fields, struct tl_error *err);
+void tl_fields_free(struct tl_fields *f); /* NULL is fine */
+
+/*
+ * Splits the record. On TL_VALUE_OK *values points at *n values (n may be larger than max_fields; then only the first max_fields
+ * are there), a null as ptr NULL; they live until the next call. On TL_VALUE_REJECT *why is BAD_QUOTING or UNTERMINATED.
+ */
+enum tl_verdict tl_fields_split(struct tl_fields *f, struct tl_str record, const struct tl_str **values, size_t *n, struct tl_reject *why);
+
+#endif

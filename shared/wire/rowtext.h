@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The two row forms in message values.
+ *
+ * raw-input: `LINE TAB RECORD LF`, the record as it stood in the file.
+ * validated-input: PostgreSQL's COPY text, which is ClickHouse's TabSeparated: fields between tabs, rows end in LF, \N is null,
+ * and \b \f \n \r \t \v \\ stand for those bytes. Any thread.
+ */
+#ifndef TL_WIRE_ROWTEXT_H
+#define TL_WIRE_ROWTEXT_H
+
+#include "shared/base/buf.h"
+#include "shared/base/str.h"
+
+/* Appends a field; ptr NULL is null. Returns a TL_BUF_ result. */
+int tl_rowtext_append(struct tl_buf *b, struct tl_str value) TL_MUST_CHECK;
+
+/*
+ * Cuts the next row off text and splits it into at most max fields. Returns the number of fields in the row (may be larger than max), 0 when text is
+ * at its end, -1 when it does not end in LF. fields[] borrow from text and are still escaped, a null as ptr NULL.
+ */
+int tl_rowtext_next(struct tl_str *text, struct tl_str *fields, size_t max);
+/* Undoes the escapes: *out borrows from field when there are none, else it is appended to scratch. Returns a TL_BUF_ result. */
+int tl_rowtext_unescape(struct tl_str field, struct tl_buf *scratch, struct tl_str *out) TL_MUST_CHECK;
+
+/*
+ * Cuts `LINE TAB` off text. False when that is not what stands there.
+ */
+bool tl_rawtext_line(struct tl_str *text, int64_t *line) TL_MUST_CHECK;
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Names of the three topics of a tenant: tload.<tenant>.raw-input and so on. Any thread. */
+#ifndef TL_WIRE_TOPIC_H
+#define TL_WIRE_TOPIC_H
+
+#include "shared/base/str.h"
+#include "shared/wire/envelope.h"
+
+enum tl_topic { TL_TOPIC_RAW_INPUT, TL_TOPIC_VALIDATED_INPUT, TL_TOPIC_IMPORT_ERROR, TL_TOPIC_COUNT };
+enum { TL_TOPIC_NAME_MAX = 6 + TL_TENANT_MAX + 1 + 15 };
+
+/* tenant must be valid. */
+void tl_topic_name(enum tl_topic topic, struct tl_str tenant, char out[TL_TOPIC_NAME_MAX + 1]);
+/* The opposite; false when the name is none of ours. tenant borrows from name. */
+bool tl_topic_parse(struct tl_str name, enum tl_topic *topic, struct tl_str *tenant) TL_MUST_CHECK;
+
+#endif
