@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The headers of a message in Kafka: what it is, whose, and which number it has. tload-wire(7) tells it to outsiders.
+ * The headers of a message in Kafka: what it is, whose, and which number it has. tload-wire(7) tells it.
  *
- * An envelope borrows its texts: from the message that it was read from, or from whoever fills it in. Any thread.
+ * An envelope borrows its texts: from the message that it was read from, or from whoever fills it in.
+ * Any thread.
  */
 #ifndef TL_WIRE_ENVELOPE_H
 #define TL_WIRE_ENVELOPE_H
@@ -15,10 +16,10 @@
 enum {
     TL_UPLOAD_ID_MAX = 64,
     TL_TENANT_MAX = 31,
-    TL_BATCH_ROWS_MAX_BYTES = 1024 * 1024,  /* of rows in one batch, before compression */
-    TL_MESSAGE_MAX = 8 * 1024 * 1024,       /* what the topics take: canonical text can be longer than the record */
+    TL_BATCH_ROWS_MAX_BYTES = 1024 * 1024, /* of rows in one batch, before compression */
+    TL_MESSAGE_MAX = 8 * 1024 * 1024, /* what the topics take: canonical text can be longer than the record */
     TL_HEADERS_MAX = 20,
-    TL_HEADER_NUMBERS = 160                 /* bytes that all numbers of one envelope take as text */
+    TL_HEADER_NUMBERS = 160 /* bytes that all numbers of one envelope take as text */
 };
 
 enum tl_msg_type { TL_MSG_ROWS, TL_MSG_SCHEMA, TL_MSG_END, TL_MSG_CANCEL };
@@ -38,8 +39,8 @@ struct tl_envelope {
     int64_t rejected;          /* validated-input: rows of the raw batch that are not in the value */
     int64_t raw_offset;        /* validated-input, import-error: where the raw batch stands in raw-input */
     int64_t part;              /* import-error: from 1, when one batch's errors need several messages */
-    enum tl_stage stage;       /* import-error */
-    struct tl_str format;      /* raw-input: "csv" or "tsv", with parameters where they differ from the default (dialect.h) */
+    enum tl_stage stage;       /* import-error: there when part is */
+    struct tl_str format;      /* raw-input: how records are written (dialect.h) */
     struct tl_str columns;     /* names with commas, in the order of the fields */
     struct tl_str file;        /* the file's name, percent-encoded (RFC 3986) */
     struct tl_str malformed;   /* raw-input: records that quoting can't delimit (malformed.h) */
@@ -63,10 +64,12 @@ struct tl_headers {
 void tl_envelope_to_headers(const struct tl_envelope *e, struct tl_headers *out);
 
 /*
- * Reads one header into the envelope, which tl_envelope_init made with any type; names that are not ours are passed over.
- * When all are read, tl_envelope_check says whether what its type needs is there: TL_E_CORRUPT otherwise.
+ * Reads one header into the envelope, which tl_envelope_init made with any type; names that are not ours are
+ * passed over. A value that is not what its name needs is TL_E_CORRUPT. When all are read, tl_envelope_check
+ * says whether what its type needs is there: TL_E_CORRUPT otherwise.
  */
-int tl_envelope_read_header(struct tl_envelope *e, struct tl_str name, struct tl_str value, struct tl_error *err) TL_MUST_CHECK;
+int tl_envelope_read_header(struct tl_envelope *e, struct tl_str name, struct tl_str value,
+                            struct tl_error *err) TL_MUST_CHECK;
 int tl_envelope_check(const struct tl_envelope *e, struct tl_error *err) TL_MUST_CHECK;
 
 /* An upload's id: [A-Za-z0-9][A-Za-z0-9._-]{0,63}. */

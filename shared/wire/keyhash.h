@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Which partition a key belongs to: XXH3-64 over the canonical forms of the key's columns, each behind its length, modulo the number of partitions.
- * It must never change: all versions of a row meet in one partition. Any thread.
+ * Which partition a key belongs to: XXH3-64 over the canonical forms of the key's columns, each behind its
+ * length as four bytes (little endian), modulo the number of partitions. It must never change: all versions
+ * of a row meet in one partition. Any thread.
  */
 #ifndef TL_WIRE_KEYHASH_H
 #define TL_WIRE_KEYHASH_H

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Every byte that is loaded goes through here twice, written by the validator and read by the sink, so bytes
+ * are looked at eight at a time, as one word in which a byte's place is its place in memory, the first the
+ * lowest.
+ */
+#include "shared/wire/rowtext.h"
+
+#include <endian.h>
+
+#define EVERY(byte) (0x0101010101010101u * (uint64_t)(byte))
+
+enum { WORD = 8 };
+
+static uint64_t load(const char *p)
+{
+    uint64_t w;
+
+    memcpy(&w, p, sizeof w);
+    return le64toh(w);
+}
+
+/* 0x80 in each byte that is zero. No carry goes from byte to byte: all of them are right, not only the first.
+ */
+static uint64_t zeros(uint64_t w)
+{
+    return ~(((w & EVERY(0x7F)) + EVERY(0x7F)) | w | EVERY(0x7F));
+}
+
+/* 0x80 in each byte from 8 to 13, and in each backslash. */
+static uint64_t escaped(uint64_t w)
+{
+    uint64_t low = w & EVERY(0x7F);
+    uint64_t from8 = low + EVERY(0x80 - 8), from14 = low + EVERY(0x80 - 14);
+
+    return (from8 & ~from14 & ~w & EVERY(0x80)) | zeros(w ^ EVERY('\\'));
+}
+
+/* The letter that stands behind the backslash; 0 when the byte stands as it is. */
+static char escape_letter(char c)
+{
+    switch (c) {
+    case '\b':
+        return 'b';
+    case '\t':
+        return 't';
+    case '\n':
+        return 'n';
+    case '\v':
+        return 'v';
+    case '\f':
+        return 'f';
+    case '\r':
+        return 'r';
+    case '\\':
+        return '\\';
+    default:
+        return 0;
+    }
+}
+
+/* How many bytes at p need no escape. */
+static size_t plain_run(const char *p, size_t n)
+{
+    size_t i = 0;
+    uint64_t hit;
+
+    for (; n - i >= WORD; i += WORD) {
+        hit = escaped(load(p + i));
+        if (hit)
+            return i + (size_t)__builtin_ctzll(hit) / 8;
+    }
+    if (i == n)
+        return n;
+    if (n >= WORD) {
+        /* The last word overlaps bytes that were found plain. */
+        hit = escaped(load(p + n - WORD));
+        return hit ? n - WORD + (size_t)__builtin_ctzll(hit) / 8 : n;
+    }
+    while (i < n && !escape_letter(p[i]))
+        i++;
+    return i;
+}
+
+static int append_escaped(struct tl_buf *b, struct tl_str value, size_t plain)
+{
+    size_t before = b->len, i = 0;
+
+    for (;;) {
+        int rc = tl_buf_append(b, value.ptr + i, plain);
+
+        i += plain;
+        if (!rc && i == value.len)
+            return TL_BUF_OK;
+        if (!rc)
+            rc = tl_buf_append(b, (char[]){'\\', escape_letter(value.ptr[i])}, 2);
+        if (rc) {
+            b->len = before;
+            return rc;
+        }
+        i++;
+        plain = plain_run(value.ptr + i, value.len - i);
+    }
+}
+
+int tl_rowtext_append(struct tl_buf *b, struct tl_str value)
+{
+    size_t plain;
+
+    if (!value.ptr)
+        return tl_buf_append(b, "\\N", 2);
+    plain = plain_run(value.ptr, value.len);
+    if (TL_LIKELY(plain == value.len))
+        return tl_buf_append(b, value.ptr, value.len);
+    return append_escaped(b, value, plain);
+}
+
+struct split {
+    struct tl_str *fields;
+    size_t max;
+    size_t n;
+    const char *start; /* of the field that is being read */
+};
+
+static inline void end_field(struct split *s, const char *end)
+{
+    if (s->n < s->max) {
+        size_t len = (size_t)(end - s->start);
+        bool null = len == 2 && s->start[0] == '\\' && s->start[1] == 'N';
+
+        s->fields[s->n] = null ? (struct tl_str){NULL, 0} : (struct tl_str){s->start, len};
+    }
+    s->n++;
+    s->start = end + 1;
+}
+
+static int end_row(struct split *s, const char *lf, struct tl_str *text)
+{
+    end_field(s, lf);
+    text->len -= (size_t)(s->start - text->ptr);
+    text->ptr = s->start;
+    return (int)s->n;
+}
+
+int tl_rowtext_next(struct tl_str *text, struct tl_str *fields, size_t max)
+{
+    const char *p = text->ptr, *end = p + text->len;
+    struct split s = {.fields = fields, .max = max, .start = p};
+
+    if (text->len == 0)
+        return 0;
+    for (; end - p >= WORD; p += WORD) {
+        uint64_t w = load(p);
+        uint64_t hits = zeros(w ^ EVERY('\t')) | zeros(w ^ EVERY('\n'));
+
+        for (; hits; hits &= hits - 1) {
+            const char *at = p + __builtin_ctzll(hits) / 8;
+
+            if (*at == '\n')
+                return end_row(&s, at, text);
+            end_field(&s, at);
+        }
+    }
+    for (; p < end; p++) {
+        if (*p == '\n')
+            return end_row(&s, p, text);
+        if (*p == '\t')
+            end_field(&s, p);
+    }
+    return -1;
+}
+
+static char unescape_letter(char c)
+{
+    switch (c) {
+    case 'b':
+        return '\b';
+    case 't':
+        return '\t';
+    case 'n':
+        return '\n';
+    case 'v':
+        return '\v';
+    case 'f':
+        return '\f';
+    case 'r':
+        return '\r';
+    default:
+        return c; /* as COPY has it */
+    }
+}
+
+int tl_rowtext_unescape(struct tl_str field, struct tl_buf *scratch, struct tl_str *out)
+{
+    const char *p = field.ptr, *end = p + field.len;
+    const char *slash = field.len ? memchr(p, '\\', field.len) : NULL;
+    size_t start = scratch->len;
+    char *to;
+    int rc;
+
+    if (!slash) {
+        *out = field;
+        return TL_BUF_OK;
+    }
+    rc = tl_buf_reserve(scratch, field.len);
+    if (rc)
+        return rc;
+    to = scratch->data + start;
+    while (slash && end - slash > 1) {
+        memcpy(to, p, (size_t)(slash - p));
+        to += slash - p;
+        *to++ = unescape_letter(slash[1]);
+        p = slash + 2;
+        slash = p < end ? memchr(p, '\\', (size_t)(end - p)) : NULL;
+    }
+    memcpy(to, p, (size_t)(end - p));
+    to += end - p;
+    scratch->len = (size_t)(to - scratch->data);
+    *out = tl_str_n(scratch->data + start, scratch->len - start);
+    return TL_BUF_OK;
+}
+
+bool tl_rawtext_line(struct tl_str *text, int64_t *line)
+{
+    enum { LONGEST = 20 };
+    const char *tab = text->len ? memchr(text->ptr, '\t', TL_MIN(text->len, (size_t)LONGEST)) : NULL;
+
+    if (!tab || !tl_str_to_i64(tl_str_n(text->ptr, (size_t)(tab - text->ptr)), 1, INT64_MAX, line))
+        return false;
+    text->len -= (size_t)(tab + 1 - text->ptr);
+    text->ptr = tab + 1;
+    return true;
+}
