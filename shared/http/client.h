@@ -2,7 +2,8 @@
 /*
  * HTTP to the coordinator, over its Unix socket or TCP: used by tload and by coordinatord's roles. Over libcurl.
  *
- * A client keeps its connection open between calls. One thread at a time.
+ * A client keeps its connection open between calls. One thread at a time; several clients may live in several threads when
+ * the program's main called curl's global set-up once before there were any (tl_http_global_init).
  */
 #ifndef TL_HTTP_CLIENT_H
 #define TL_HTTP_CLIENT_H
@@ -13,6 +14,10 @@
 #include "shared/base/error.h"
 
 struct tl_http;
+
+/* Once in main, before any thread and any client; and at the end, when no client is left. */
+int tl_http_global_init(struct tl_error *err) TL_MUST_CHECK;
+void tl_http_global_release(void);
 
 /* url: "unix:/path", "http://host:port", "https://host:port". token may be NULL. Nothing is connected yet. */
 struct tl_http *tl_http_new(const char *url, const char *token, struct tl_error *err);
