@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shared/kafka/admin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shared/kafka/rdkafka_util.h"
+
+struct tl_admin {
+    struct tl_log *log; /* first: on_log of rdkafka_util.c finds it through the client's opaque pointer */
+    rd_kafka_t *rk;     /* a producer that never produces: the lightest client that has the admin calls */
+    rd_kafka_queue_t *queue;
+};
+
+struct tl_admin *tl_admin_new(const struct tl_kafka_conf *conf, struct tl_log *log, struct tl_error *err)
+{
+    struct tl_admin *a = calloc(1, sizeof *a);
+    rd_kafka_conf_t *rd;
+    char text[256];
+
+    if (!a) {
+        tl_fail_nomem(err);
+        return NULL;
+    }
+    a->log = log;
+    rd = tl_rdkafka_conf(conf, log, err);
+    if (!rd || tl_rdkafka_set(rd, "client.id", "tload-admin", err) ||
+        tl_rdkafka_set(rd, "reconnect.backoff.max.ms", "1000", err)) {
+        if (rd)
+            rd_kafka_conf_destroy(rd);
+        free(a);
+        return NULL;
+    }
+    rd_kafka_conf_set_opaque(rd, a);
+    a->rk = rd_kafka_new(RD_KAFKA_PRODUCER, rd, text, sizeof text);
+    if (!a->rk) {
+        rd_kafka_conf_destroy(rd);
+        free(a);
+        tl_fail(err, TL_E_REFUSED, "can't make a Kafka client: %s", text);
+        return NULL;
+    }
+    a->queue = rd_kafka_queue_new(a->rk);
+    if (!a->queue) {
+        tl_admin_free(a);
+        tl_fail_nomem(err);
+        return NULL;
+    }
+    return a;
+}
+
+void tl_admin_free(struct tl_admin *a)
+{
+    if (!a)
+        return;
+    if (a->queue)
+        rd_kafka_queue_destroy(a->queue);
+    rd_kafka_destroy(a->rk);
+    free(a);
+}
+
+static rd_kafka_AdminOptions_t *options_new(struct tl_admin *a, rd_kafka_admin_op_t op, int timeout_ms)
+{
+    rd_kafka_AdminOptions_t *o = rd_kafka_AdminOptions_new(a->rk, op);
+    char text[128];
+
+    if (!o)
+        return NULL;
+    if (rd_kafka_AdminOptions_set_request_timeout(o, timeout_ms, text, sizeof text)) {
+        rd_kafka_AdminOptions_destroy(o);
+        return NULL;
+    }
+    return o;
+}
+
+/* The answer to the one request that is under way; NULL with *err when there is none, or it failed as a whole. */
+static rd_kafka_event_t *wait_for(struct tl_admin *a, const char *what, int timeout_ms, struct tl_error *err)
+{
+    /* The request ends by itself at timeout_ms; its event must be taken off the queue in any case. */
+    rd_kafka_event_t *event = rd_kafka_queue_poll(a->queue, timeout_ms + 1000);
+
+    if (!event) {
+        tl_fail(err, TL_E_UNAVAILABLE, "%s: no answer from Kafka within %d ms", what, timeout_ms);
+        return NULL;
+    }
+    if (rd_kafka_event_error(event)) {
+        tl_rdkafka_fail(err, rd_kafka_event_error(event), what, rd_kafka_event_error_string(event));
+        if (err->code == TL_E_TIMEOUT)
+            err->code = TL_E_UNAVAILABLE;
+        rd_kafka_event_destroy(event);
+        return NULL;
+    }
+    return event;
+}
+
+/* The first of the topics that failed otherwise than by being there (or not) already. */
+static int check_topics(const rd_kafka_topic_result_t **results, size_t n, rd_kafka_resp_err_t fine, struct tl_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
+
+        if (code && code != fine)
+            return tl_rdkafka_fail(err, code, rd_kafka_topic_result_name(results[i]),
+                                   rd_kafka_topic_result_error_string(results[i]));
+    }
+    return 0;
+}
+
+static rd_kafka_NewTopic_t *new_topic(const struct tl_topic_spec *spec, struct tl_error *err)
+{
+    char text[256];
+    rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(spec->name, spec->partitions, spec->replication, text, sizeof text);
+
+    if (!t) {
+        tl_fail(err, TL_E_REFUSED, "topic %s: %s", spec->name, text);
+        return NULL;
+    }
+    for (size_t i = 0; spec->config && i < spec->config->n; i++) {
+        if (rd_kafka_NewTopic_set_config(t, spec->config->item[i].name, spec->config->item[i].value)) {
+            tl_fail(err, TL_E_REFUSED, "topic %s: setting %s is not understood", spec->name, spec->config->item[i].name);
+            rd_kafka_NewTopic_destroy(t);
+            return NULL;
+        }
+    }
+    return t;
+}
+
+static int request_topics(struct tl_admin *a, rd_kafka_NewTopic_t **topics, size_t n, int timeout_ms, struct tl_error *err)
+{
+    rd_kafka_AdminOptions_t *o = options_new(a, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms);
+    const rd_kafka_topic_result_t **results;
+    rd_kafka_event_t *event;
+    size_t count;
+    int rc;
+
+    if (!o)
+        return tl_fail_nomem(err);
+    rd_kafka_CreateTopics(a->rk, topics, n, o, a->queue);
+    rd_kafka_AdminOptions_destroy(o);
+    event = wait_for(a, "making topics", timeout_ms, err);
+    if (!event)
+        return -1;
+    results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    rc = check_topics(results, count, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS, err);
+    rd_kafka_event_destroy(event);
+    return rc;
+}
+
+int tl_admin_create_topics(struct tl_admin *a, const struct tl_topic_spec *spec, size_t n, int timeout_ms,
+                           struct tl_error *err)
+{
+    rd_kafka_NewTopic_t **topics = calloc(n, sizeof(rd_kafka_NewTopic_t *));
+    size_t made = 0;
+    int rc = 0;
+
+    if (!topics)
+        return tl_fail_nomem(err);
+    for (; made < n && !rc; made++) {
+        topics[made] = new_topic(&spec[made], err);
+        if (!topics[made]) {
+            rc = -1;
+            break;
+        }
+    }
+    if (!rc)
+        rc = request_topics(a, topics, n, timeout_ms, err);
+    rd_kafka_NewTopic_destroy_array(topics, made);
+    free(topics);
+    for (size_t i = 0; i < n && !rc; i++) {
+        int32_t partitions;
+
+        rc = tl_admin_partitions(a, spec[i].name, timeout_ms, &partitions, err);
+        if (!rc && partitions != 0 && partitions != spec[i].partitions)
+            rc = tl_fail(err, TL_E_CONFLICT, "topic %s has %d partitions, not %d: keys would move", spec[i].name,
+                         partitions, spec[i].partitions);
+    }
+    return rc;
+}
+
+int tl_admin_partitions(struct tl_admin *a, const char *topic, int timeout_ms, int32_t *partitions, struct tl_error *err)
+{
+    rd_kafka_topic_t *rkt = rd_kafka_topic_new(a->rk, topic, NULL);
+    const struct rd_kafka_metadata *md;
+    rd_kafka_resp_err_t code;
+
+    if (!rkt)
+        return tl_rdkafka_fail(err, rd_kafka_last_error(), topic, NULL);
+    code = rd_kafka_metadata(a->rk, 0, rkt, &md, timeout_ms);
+    rd_kafka_topic_destroy(rkt);
+    if (code) {
+        tl_rdkafka_fail(err, code, topic, NULL);
+        err->code = TL_E_UNAVAILABLE;
+        return -1;
+    }
+    *partitions = 0;
+    code = md->topic_cnt == 1 ? md->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    if (!code)
+        *partitions = md->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(md);
+    if (code && code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        return tl_rdkafka_fail(err, code, topic, NULL);
+    return 0;
+}
+
+int tl_admin_cluster(struct tl_admin *a, int timeout_ms, struct tl_cluster_size *out, struct tl_error *err)
+{
+    const struct rd_kafka_metadata *md;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(a->rk, 1, NULL, &md, timeout_ms);
+
+    if (code) {
+        tl_rdkafka_fail(err, code, "asking the cluster for its topics", NULL);
+        err->code = TL_E_UNAVAILABLE;
+        return -1;
+    }
+    *out = (struct tl_cluster_size){.brokers = md->broker_cnt, .topics = md->topic_cnt};
+    for (int i = 0; i < md->topic_cnt; i++)
+        out->partitions += md->topics[i].partition_cnt;
+    rd_kafka_metadata_destroy(md);
+    return 0;
+}
+
+int tl_admin_trim(struct tl_admin *a, const char *topic, int32_t partition, int64_t before, int timeout_ms,
+                  struct tl_error *err)
+{
+    rd_kafka_AdminOptions_t *o = options_new(a, RD_KAFKA_ADMIN_OP_DELETERECORDS, timeout_ms);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_DeleteRecords_t *records = NULL;
+    rd_kafka_event_t *event;
+    rd_kafka_resp_err_t code;
+
+    if (list) {
+        rd_kafka_topic_partition_list_add(list, topic, partition)->offset = before;
+        records = rd_kafka_DeleteRecords_new(list);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+    if (!o || !records) {
+        if (o)
+            rd_kafka_AdminOptions_destroy(o);
+        if (records)
+            rd_kafka_DeleteRecords_destroy(records);
+        return tl_fail_nomem(err);
+    }
+    rd_kafka_DeleteRecords(a->rk, &records, 1, o, a->queue);
+    rd_kafka_AdminOptions_destroy(o);
+    rd_kafka_DeleteRecords_destroy(records);
+    event = wait_for(a, "deleting records", timeout_ms, err);
+    if (!event)
+        return -1;
+    code = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event))->elems[0].err;
+    rd_kafka_event_destroy(event);
+    return code ? tl_rdkafka_fail(err, code, topic, NULL) : 0;
+}
+
+int tl_admin_watermarks(struct tl_admin *a, const char *topic, int32_t partition, int timeout_ms, int64_t *low,
+                        int64_t *high, struct tl_error *err)
+{
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(a->rk, topic, partition, low, high, timeout_ms);
+
+    return code ? tl_rdkafka_fail(err, code, topic, NULL) : 0;
+}
+
+int tl_admin_delete_topics(struct tl_admin *a, const char *const *names, size_t n, int timeout_ms, struct tl_error *err)
+{
+    rd_kafka_AdminOptions_t *o = options_new(a, RD_KAFKA_ADMIN_OP_DELETETOPICS, timeout_ms);
+    rd_kafka_DeleteTopic_t **topics = calloc(n, sizeof(rd_kafka_DeleteTopic_t *));
+    const rd_kafka_topic_result_t **results;
+    rd_kafka_event_t *event;
+    size_t made = 0, count;
+    int rc;
+
+    while (topics && made < n && (topics[made] = rd_kafka_DeleteTopic_new(names[made])) != NULL)
+        made++;
+    if (o && made == n)
+        rd_kafka_DeleteTopics(a->rk, topics, n, o, a->queue);
+    rc = o && made == n ? 0 : tl_fail_nomem(err);
+    if (topics)
+        rd_kafka_DeleteTopic_destroy_array(topics, made);
+    free(topics);
+    if (o)
+        rd_kafka_AdminOptions_destroy(o);
+    if (rc)
+        return -1;
+    event = wait_for(a, "removing topics", timeout_ms, err);
+    if (!event)
+        return -1;
+    results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+    rc = check_topics(results, count, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, err);
+    rd_kafka_event_destroy(event);
+    return rc;
+}

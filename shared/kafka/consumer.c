@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "shared/kafka/consumer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/kafka/rdkafka_util.h"
+
+struct tl_consumer {
+    struct tl_log *log; /* first: on_log of rdkafka_util.c finds it through the client's opaque pointer */
+    rd_kafka_t *rk;
+    struct tl_consumer_events events;
+    bool from_stored;
+};
+
+struct tl_kqueue {
+    rd_kafka_queue_t *rd;
+    struct tl_consumer *consumer; /* borrowed */
+};
+
+static void assign(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t code;
+
+    /* Not from the caller's position yet: it seeks when it has read it. Until then only what is new would come. */
+    for (int i = 0; i < list->cnt && !c->from_stored; i++)
+        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    code = rd_kafka_assign(c->rk, list);
+    if (code) {
+        c->events.trouble(c->events.app, NULL, -1, rd_kafka_err2str(code));
+        return;
+    }
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *tp = &list->elems[i];
+        rd_kafka_queue_t *from = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
+        struct tl_kqueue *to = c->events.assigned(c->events.app, tp->topic, tp->partition);
+
+        if (!from)
+            continue;
+        if (to)
+            rd_kafka_queue_forward(from, to->rd);
+        rd_kafka_queue_destroy(from);
+    }
+}
+
+static void revoke(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t code;
+
+    for (int i = 0; i < list->cnt; i++)
+        c->events.revoked(c->events.app, list->elems[i].topic, list->elems[i].partition);
+    code = rd_kafka_assign(c->rk, NULL);
+    if (code)
+        tl_warn(c->log, "kafka", "unassign: %s", rd_kafka_err2str(code));
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct tl_consumer *c = opaque;
+
+    (void)rk;
+    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+        assign(c, list);
+    else
+        revoke(c, list);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    struct tl_consumer *c = opaque;
+
+    (void)rk;
+    tl_debug(c->log, "kafka", "%s: %s", rd_kafka_err2name(code), reason);
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__AUTHENTICATION)
+        c->events.trouble(c->events.app, NULL, -1, reason);
+}
+
+static int set_own(rd_kafka_conf_t *rd, const struct tl_consumer_options *o, struct tl_error *err)
+{
+    size_t kbytes = o->queue_bytes / 1024;
+
+    if (tl_rdkafka_set(rd, "group.id", o->group, err) || tl_rdkafka_set(rd, "client.id", o->client_id, err) ||
+        tl_rdkafka_set(rd, "enable.auto.offset.store", "false", err) ||
+        tl_rdkafka_set(rd, "enable.auto.commit", "true", err) ||
+        tl_rdkafka_set(rd, "auto.commit.interval.ms", "1000", err) ||
+        tl_rdkafka_set(rd, "auto.offset.reset", o->from_stored ? "earliest" : "error", err) ||
+        /* cooperative-sticky is not sound in 2.0.2 */
+        tl_rdkafka_set(rd, "partition.assignment.strategy", "range", err) ||
+        tl_rdkafka_set(rd, "session.timeout.ms", "10000", err) ||
+        tl_rdkafka_set(rd, "heartbeat.interval.ms", "1000", err) ||
+        tl_rdkafka_set(rd, "reconnect.backoff.max.ms", "1000", err) ||
+        tl_rdkafka_set(rd, "socket.nagle.disable", "true", err) ||
+        tl_rdkafka_set_int(rd, "queued.max.messages.kbytes", (long long)kbytes, err) ||
+        tl_rdkafka_set_int(rd, "fetch.message.max.bytes", 1024 * 1024, err) ||
+        tl_rdkafka_set_int(rd, "fetch.max.bytes", TL_MESSAGE_MAX, err) ||
+        tl_rdkafka_set_int(rd, "receive.message.max.bytes", 2 * TL_MESSAGE_MAX + 4096, err) ||
+        tl_rdkafka_set(rd, "fetch.error.backoff.ms", "100", err))
+        return -1;
+    /* Before 2.2 a full queue is looked at again after a second: queue_bytes is to hold that much work. */
+    tl_rdkafka_set_if_known(rd, "fetch.queue.backoff.ms", "10");
+    return 0;
+}
+
+struct tl_consumer *tl_consumer_new(const struct tl_kafka_conf *conf, const struct tl_consumer_options *options,
+                                    const struct tl_consumer_events *events, struct tl_log *log, struct tl_error *err)
+{
+    struct tl_consumer *c = calloc(1, sizeof *c);
+    rd_kafka_conf_t *rd;
+    char text[256];
+
+    if (!c) {
+        tl_fail_nomem(err);
+        return NULL;
+    }
+    c->log = log;
+    c->events = *events;
+    c->from_stored = options->from_stored;
+    rd = tl_rdkafka_conf(conf, log, err);
+    if (!rd || set_own(rd, options, err)) {
+        if (rd)
+            rd_kafka_conf_destroy(rd);
+        free(c);
+        return NULL;
+    }
+    rd_kafka_conf_set_opaque(rd, c);
+    rd_kafka_conf_set_rebalance_cb(rd, on_rebalance);
+    rd_kafka_conf_set_error_cb(rd, on_error);
+    c->rk = rd_kafka_new(RD_KAFKA_CONSUMER, rd, text, sizeof text);
+    if (!c->rk) {
+        rd_kafka_conf_destroy(rd);
+        free(c);
+        tl_fail(err, TL_E_REFUSED, "can't make a Kafka consumer: %s", text);
+        return NULL;
+    }
+    rd_kafka_poll_set_consumer(c->rk);
+    return c;
+}
+
+int tl_consumer_subscribe(struct tl_consumer *c, const char *const *topics, size_t n, struct tl_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
+    rd_kafka_resp_err_t code;
+
+    if (!list)
+        return tl_fail_nomem(err);
+    for (size_t i = 0; i < n; i++)
+        rd_kafka_topic_partition_list_add(list, topics[i], RD_KAFKA_PARTITION_UA);
+    code = n ? rd_kafka_subscribe(c->rk, list) : rd_kafka_unsubscribe(c->rk);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? tl_rdkafka_fail(err, code, "subscribing", NULL) : 0;
+}
+
+static void tell(struct tl_consumer *c, const rd_kafka_message_t *m)
+{
+    if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+        c->events.trouble(c->events.app, rd_kafka_topic_name(m->rkt), m->partition, rd_kafka_message_errstr(m));
+    else
+        tl_info(c->log, "kafka", "consumer: %s", rd_kafka_message_errstr(m));
+}
+
+int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err)
+{
+    rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, wait_ms);
+    char text[256];
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(c->rk, text, sizeof text);
+
+    if (m && m->err)
+        tell(c, m);
+    if (m)
+        rd_kafka_message_destroy(m);
+    if (code)
+        return tl_fail(err, TL_E_FATAL, "the Kafka consumer can't go on: %s: %s", rd_kafka_err2name(code), text);
+    return 0;
+}
+
+int tl_consumer_close(struct tl_consumer *c, struct tl_error *err)
+{
+    rd_kafka_resp_err_t code = rd_kafka_consumer_close(c->rk);
+
+    return code ? tl_rdkafka_fail(err, code, "leaving the consumer group", NULL) : 0;
+}
+
+void tl_consumer_free(struct tl_consumer *c)
+{
+    if (!c)
+        return;
+    rd_kafka_destroy(c->rk);
+    free(c);
+}
+
+static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t partition, int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    if (list)
+        rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+    return list;
+}
+
+int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition, int64_t offset, struct tl_error *err)
+{
+    enum { SEEK_WAIT_MS = 1000 };
+    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, offset);
+    rd_kafka_error_t *failed;
+    rd_kafka_resp_err_t code;
+
+    if (!list)
+        return tl_fail_nomem(err);
+    failed = rd_kafka_seek_partitions(c->rk, list, SEEK_WAIT_MS);
+    code = failed ? rd_kafka_error_code(failed) : list->elems[0].err;
+    if (failed)
+        rd_kafka_error_destroy(failed);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code)
+        return tl_fail(err, TL_E_AGAIN, "seeking in %s [%d]: %s", topic, partition, rd_kafka_err2str(code));
+    return 0;
+}
+
+int tl_consumer_store(struct tl_consumer *c, const char *topic, int32_t partition, int64_t next, struct tl_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, next);
+    rd_kafka_resp_err_t code;
+
+    if (!list)
+        return tl_fail_nomem(err);
+    code = rd_kafka_offsets_store(c->rk, list);
+    if (!code)
+        code = list->elems[0].err;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? tl_rdkafka_fail(err, code, "storing an offset", NULL) : 0;
+}
+
+struct tl_kqueue *tl_kqueue_new(struct tl_consumer *c, struct tl_error *err)
+{
+    struct tl_kqueue *q = malloc(sizeof *q);
+
+    if (q) {
+        q->consumer = c;
+        q->rd = rd_kafka_queue_new(c->rk);
+    }
+    if (!q || !q->rd) {
+        free(q);
+        tl_fail_nomem(err);
+        return NULL;
+    }
+    return q;
+}
+
+void tl_kqueue_free(struct tl_kqueue *q)
+{
+    if (!q)
+        return;
+    rd_kafka_queue_destroy(q->rd);
+    free(q);
+}
+
+void tl_kqueue_wake(struct tl_kqueue *q)
+{
+    rd_kafka_queue_yield(q->rd);
+}
+
+static void read_headers(struct tl_message *out, const rd_kafka_message_t *m)
+{
+    rd_kafka_headers_t *headers;
+    const char *name;
+    const void *value;
+    size_t size;
+
+    tl_envelope_init(&out->envelope, TL_MSG_ROWS);
+    out->ours = false;
+    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        tl_fail(&out->why, TL_E_CORRUPT, "a message without headers");
+        return;
+    }
+    for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++)
+        if (tl_envelope_read_header(&out->envelope, tl_str(name), tl_str_n(value, size), &out->why))
+            return;
+    out->ours = tl_envelope_check(&out->envelope, &out->why) == 0;
+}
+
+int tl_kqueue_pop(struct tl_kqueue *q, int wait_ms, struct tl_message *out)
+{
+    rd_kafka_message_t *m = rd_kafka_consume_queue(q->rd, wait_ms);
+
+    if (!m)
+        return 0;
+    if (m->err) {
+        tell(q->consumer, m);
+        rd_kafka_message_destroy(m);
+        return 0;
+    }
+    out->topic = rd_kafka_topic_name(m->rkt);
+    out->partition = m->partition;
+    out->offset = m->offset;
+    out->value = tl_str_n(m->payload ? m->payload : "", m->len);
+    out->impl = m;
+    read_headers(out, m);
+    return 1;
+}
+
+void tl_message_release(struct tl_message *m)
+{
+    rd_kafka_message_destroy(m->impl);
+    m->impl = NULL;
+}
