@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a column type is: how it is written in a definition, and how a value is checked and brought into its one
- * canonical form.
+ * What a column type is: how it is written in a definition, and how a value is checked and brought into its
+ * one canonical form.
  *
- * The canonical form is what travels in validated-input, what the sinks store, and what the key's hash is taken of,
- * so two texts that mean the same value (007 and 7, 1.0 and 1.00, T and true) must give the same bytes, and the
- * canonical form of a canonical form is itself. All functions here are pure and may be called from any thread.
+ * The canonical form is what travels in validated-input, what the sinks store, and what the key's hash is
+ * taken of, so two texts that mean the same value (007 and 7, 1.0 and 1.00, T and true) must give the same
+ * bytes, and the canonical form of a canonical form is itself. All functions here are pure and may be called
+ * from any thread.
  */
 #ifndef TL_SCHEMA_COLTYPE_H
 #define TL_SCHEMA_COLTYPE_H
@@ -52,25 +53,29 @@ struct tl_reject {
 enum tl_verdict {
     TL_VALUE_OK,     /* *out is the canonical form */
     TL_VALUE_REJECT, /* the value is no good; *why says so. The row is data, not a failure */
-    TL_VALUE_NOMEM   /* scratch could not grow: the one failure that there is */
+    TL_VALUE_NOMEM   /* scratch could not grow, or memory is short: the one failure that there is */
 };
 
 struct tl_coltype {
-    const char *name; /* in definitions: "decimal" */
+    const char *name;  /* in definitions: "decimal" */
+    const char *usage; /* in help and suggestions: "decimal(p,s)" */
     bool can_be_key;
+    unsigned nargs; /* numbers that the type is written with: 0, 1 (length) or 2 (length, scale) */
 
     /*
-     * How many arguments in parentheses the definition may have, and their meaning. NULL: none are allowed.
-     * args[0..n) are the numbers; fills type->length and type->scale or fails with TL_E_REFUSED.
+     * MUST be there when nargs is not 0, and is NULL otherwise. args[0..n) are the numbers that a definition
+     * has in its parentheses, n is 0 when it has none; fills type->length and type->scale or fails with
+     * TL_E_REFUSED.
      */
     int (*set_args)(struct tl_type *type, const int64_t *args, size_t n, struct tl_error *err);
 
     /*
-     * Checks the value `in` (never null: nulls are the caller's) and gives its canonical form in *out, which either
-     * borrows from `in`, when that is canonical already, or lies in `scratch`, to which it was appended. `scratch`
-     * may hold other values before; it may move, so *out lives until the next call that is given the same scratch.
-     * `in` may hold any bytes: invalid UTF-8 and NUL are the type's to reject (tl_check_text does it).
-     * ASCII blanks around a value are part of it for text, varchar and json, and passed over by all other types.
+     * Checks the value `in` (never null: nulls are the caller's) and gives its canonical form in *out, which
+     * is either a part of `in` or lies in `scratch`, to which it was appended. `scratch` may hold other
+     * values before; it may move, so *out lives until the next call that is given the same scratch, and `in`
+     * must not lie in it. `in` may hold any bytes: invalid UTF-8 and NUL are the type's to reject (canon.h
+     * does it). A value that is rejected leaves scratch as long as it was. ASCII blanks around a value are
+     * part of it for text and varchar, and passed over by all other types.
      */
     enum tl_verdict (*canon)(const struct tl_type *type, struct tl_str in, struct tl_buf *scratch,
                              struct tl_str *out, struct tl_reject *why);
@@ -79,15 +84,18 @@ struct tl_coltype {
 /* Never NULL for an id below TL_TYPE_COUNT. */
 const struct tl_coltype *tl_coltype(enum tl_type_id id);
 
-/* Parses "decimal(10,2)", case and blanks ignored; TL_E_REFUSED with what is wrong and, for a near miss, a suggestion. */
+/*
+ * Parses "decimal(10,2)", case and blanks ignored, and SQL's other names for the same types ("numeric",
+ * "integer", "double precision"); fails with TL_E_REFUSED, what is wrong and, for a near miss, a suggestion.
+ */
 int tl_type_parse(struct tl_str text, struct tl_type *type, struct tl_error *err) TL_MUST_CHECK;
 /* The opposite, in lower case without blanks: "decimal(10,2)", "varchar(20)", "text". */
-enum { TL_TYPE_TEXT = 40 };
-void tl_type_format(const struct tl_type *type, char out[TL_TYPE_TEXT]);
+enum { TL_TYPE_FORMAT = 40 };
+void tl_type_format(const struct tl_type *type, char out[TL_TYPE_FORMAT]);
 bool tl_type_eq(const struct tl_type *a, const struct tl_type *b);
 
-static inline enum tl_verdict tl_type_canon(const struct tl_type *type, struct tl_str in, struct tl_buf *scratch,
-                                            struct tl_str *out, struct tl_reject *why)
+static inline enum tl_verdict tl_type_canon(const struct tl_type *type, struct tl_str in,
+                                            struct tl_buf *scratch, struct tl_str *out, struct tl_reject *why)
 {
     return tl_coltype(type->id)->canon(type, in, scratch, out, why);
 }
