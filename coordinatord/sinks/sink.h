@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a data sink has to be able to do. Adding a sink is one struct tl_sink_ops in a file of its own and one line in sinks.def;
- * tests/unit/test_sink_contract.c runs over all of them.
+ * What a data sink has to be able to do. Adding a sink is one struct tl_sink_ops in a file of its own and one
+ * line in sinks.def; tests/unit/test_sink_contract.c runs over all of them.
  *
- * A struct sink is one connection to one tenant's data: its tables, and beside them the ledger (what was applied of which
- * upload), the offsets (up to where a topic's partition was applied) and the applied schema versions. All of it changes in one transaction or not at all; that is
- * what makes re-delivery harmless. The rules (what is a duplicate, what is a gap) are the feeder's, in pipeline/; a sink only stores and finds.
+ * A struct sink is one connection to one tenant's data: its tables, and beside them the ledger (what was
+ * applied of which upload), the offsets (up to where a topic's partition was applied) and the applied schema
+ * versions. All of it changes in one transaction or not at all; that is what makes re-delivery harmless. The
+ * rules (what is a duplicate, what is a gap) are the feeder's, in pipeline/; a sink only stores and finds.
  *
- * Thread: a connection is used by one thread at a time, its owner's. Several connections to the same tenant, in several
- * processes, MUST be safe beside each other; what they may do to each other is to wait, or to fail with a retriable error.
+ * Thread: a connection is used by one thread at a time, its owner's. Several connections to the same tenant,
+ * in several processes, MUST be safe beside each other; what they may do to each other is to wait, or to fail
+ * with a retriable error.
  *
- * Errors: TL_E_FENCED only from offset_move. TL_E_UNAVAILABLE, TL_E_NO_SPACE, TL_E_AGAIN (locked, deadlock, serialization): the
- * caller rolls back, waits and does the transaction again. TL_E_FATAL: it can't work without somebody's help; the caller waits as well, and says so.
- * After any error within a transaction the only call allowed is rollback. No call prints.
+ * Errors: TL_E_FENCED only from offset_move. TL_E_UNAVAILABLE, TL_E_NO_SPACE, TL_E_AGAIN (locked, deadlock,
+ * serialization): the caller rolls back, waits and does the transaction again. TL_E_FATAL: it can't work
+ * without somebody's help; the caller waits as well, and says so. After any error within a transaction the
+ * only call allowed is rollback. No call prints.
  */
 #ifndef COORDINATORD_SINKS_SINK_H
 #define COORDINATORD_SINKS_SINK_H
@@ -37,13 +40,13 @@ struct ledger_row {
     char table[TL_NAME_MAX + 1];
     int64_t table_id;
     int32_t partition;
-    int64_t last_seq;      /* of the batches, the end marker included */
+    int64_t last_seq; /* of the batches, the end marker included */
     int64_t rows_applied;
     int64_t rows_rejected; /* by the validator and by the sink */
     bool ended;            /* its end marker is applied */
     int64_t rows_read;     /* as the end marker says; 0 before */
-    bool stopped;          /* cancelled, aborted or its table dropped: batches that still come are passed over */
-    char reason[160];      /* why stopped; "" */
+    bool stopped;     /* cancelled, aborted or its table dropped: batches that still come are passed over */
+    char reason[160]; /* why stopped; "" */
 };
 
 /* What the errors role stored of one upload in one partition, by the stage that found the rows. */
@@ -51,20 +54,20 @@ struct errors_row {
     char upload[TL_UPLOAD_ID_MAX + 1];
     int32_t partition;
     enum tl_stage stage;
-    int64_t last_seq;  /* batch and part that were stored last */
+    int64_t last_seq; /* batch and part that were stored last */
     int64_t last_part;
-    int64_t rows;      /* stored so far */
+    int64_t rows; /* stored so far */
 };
 
 /* All partitions of one upload together. */
 struct upload_progress {
     int64_t rows_applied;
     int64_t rows_rejected;
-    int64_t rows_read;      /* sum over partitions that ended */
+    int64_t rows_read; /* sum over partitions that ended */
     int64_t errors_stored;
     int32_t partitions_ended;
     int32_t partitions_stopped;
-    char reason[160];       /* of a stopped one; "" */
+    char reason[160]; /* of a stopped one; "" */
 };
 
 /* Rows of one batch, all of one schema version. */
@@ -72,11 +75,12 @@ struct sink_batch {
     const struct tl_schema *schema; /* the version that the batch was made with */
     const uint32_t *column_ids;     /* what the fields are, in their order */
     size_t ncolumns;
-    struct tl_str rows;             /* COPY text (shared/wire/rowtext.h) */
+    struct tl_str rows; /* COPY text (shared/wire/rowtext.h) */
     int64_t nrows;
     /*
-     * Called for a row that the sink itself refuses (a constraint of the user's own): index is its place in the batch, from 0,
-     * ascending. The other rows of the batch are applied. 0 to go on, -1 with *err to fail write with it.
+     * Called for a row that the sink itself refuses (a constraint of the user's own): index is its place in
+     * the batch, from 0, ascending. The other rows of the batch are applied. 0 to go on, -1 with *err to fail
+     * write with it.
      */
     int (*refused)(void *app, int64_t index, const char *reason, struct tl_error *err);
     void *app;
@@ -88,7 +92,8 @@ struct sink_ops {
     /* Syntax only, nothing is touched; for --check-config. */
     int (*check_url)(const char *url, struct tl_error *err);
 
-    /* Creates what is missing (ledger tables) unless read_only. NULL with *err; with read_only TL_E_NOT_FOUND when nothing is there yet. */
+    /* Creates what is missing (ledger tables) unless read_only. NULL with *err; with read_only TL_E_NOT_FOUND
+     * when nothing is there yet. */
     struct sink *(*open)(const struct sink_conf *conf, struct tl_error *err);
     /* Rolls back an open transaction. NULL is fine. */
     void (*close)(struct sink *s);
@@ -97,34 +102,40 @@ struct sink_ops {
 
     /* Next offset of the topic's partition to apply, 0 when none was ever stored. */
     int (*offset)(struct sink *s, const char *topic, int32_t partition, int64_t *next, struct tl_error *err);
-    /* The table as it was applied last, made by the sink and freed by the caller; *schema NULL when it never was. A dropped one has `dropped`. */
+    /* The table as it was applied last, made by the sink and freed by the caller; *schema NULL when it never
+     * was. A dropped one has `dropped`. */
     int (*table)(struct sink *s, const char *table, struct tl_schema **schema, struct tl_error *err);
     /* Returns 1 and fills *row, 0 when there is none, -1. */
-    int (*ledger_get)(struct sink *s, const char *upload, int32_t partition, struct ledger_row *row, struct tl_error *err);
-    int (*errors_get)(struct sink *s, const char *upload, int32_t partition, enum tl_stage stage, struct errors_row *row,
+    int (*ledger_get)(struct sink *s, const char *upload, int32_t partition, struct ledger_row *row,
                       struct tl_error *err);
+    int (*errors_get)(struct sink *s, const char *upload, int32_t partition, enum tl_stage stage,
+                      struct errors_row *row, struct tl_error *err);
     /* Sums over the partitions; all zero when there is none. */
     int (*progress)(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err);
-    /* Calls each(app, last_seq of partition) for the partitions 0..n-1 of an upload (0 where there is no row). */
+    /* Calls each(app, last_seq of partition) for the partitions 0..n-1 of an upload (0 where there is no
+     * row). */
     int (*last_seqs)(struct sink *s, const char *upload, int32_t n, int64_t *seqs, struct tl_error *err);
 
     /* --- the transaction --- */
 
     int (*begin)(struct sink *s, struct tl_error *err);
     /*
-     * Brings the table to this version: creates it, changes it, or drops it (schema->dropped). A version that is applied already, or that is of
-     * an older table_id, changes nothing. A table in the way that is not ours is TL_E_FATAL, saying so.
+     * Brings the table to this version: creates it, changes it, or drops it (schema->dropped). A version that
+     * is applied already, or that is of an older table_id, changes nothing. A table in the way that is not
+     * ours is TL_E_FATAL, saying so.
      */
     int (*apply_schema)(struct sink *s, const struct tl_schema *schema, struct tl_error *err);
     /*
-     * Upserts the rows by the table's key (later ones win), or appends them when it has none. Columns are projected by id to
-     * the version that the table has now; a column that the batch does not carry gets its default in a new row and keeps its value in an existing one. The table is there (the feeder saw to it).
+     * Upserts the rows by the table's key (later ones win), or appends them when it has none. Columns are
+     * projected by id to the version that the table has now; a column that the batch does not carry gets its
+     * default in a new row and keeps its value in an existing one. The table is there (the feeder saw to it).
      */
     int (*write)(struct sink *s, const struct sink_batch *batch, struct tl_error *err);
     int (*ledger_put)(struct sink *s, const struct ledger_row *row, struct tl_error *err);
     int (*errors_put)(struct sink *s, const struct errors_row *row, struct tl_error *err);
     /* Compare and set: TL_E_FENCED when the stored offset is not `from` (0: none stored). */
-    int (*offset_move)(struct sink *s, const char *topic, int32_t partition, int64_t from, int64_t to, struct tl_error *err);
+    int (*offset_move)(struct sink *s, const char *topic, int32_t partition, int64_t from, int64_t to,
+                       struct tl_error *err);
     /*
      * Durable when it returns 0. When it fails the caller does not know whether it happened, rolls back, and
      * looks at the offset to find out.

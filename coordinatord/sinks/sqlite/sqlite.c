@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The embedded sink as the rest of the daemon sees it. */
+#include "coordinatord/sinks/sinks.h"
+#include "coordinatord/sinks/sqlite/connection.h"
+
+const struct sink_ops sink_sqlite = {
+    .scheme = "sqlite",
+    .check_url = connection_check_url,
+    .open = connection_open,
+    .close = connection_close,
+    .offset = ledger_offset,
+    .table = table_get,
+    .ledger_get = ledger_row_get,
+    .errors_get = ledger_errors_get,
+    .progress = ledger_progress,
+    .last_seqs = ledger_last_seqs,
+    .begin = connection_begin,
+    .apply_schema = table_apply,
+    .write = write_batch,
+    .ledger_put = ledger_row_put,
+    .errors_put = ledger_errors_put,
+    .offset_move = ledger_offset_move,
+    .commit = connection_commit,
+    .rollback = connection_rollback,
+    .forget = ledger_forget,
+};
