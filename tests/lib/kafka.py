@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Kafka of the tests: the service, and what tests ask of its topics by kcat and by the few requests that kcat lacks."""
+
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+from dataclasses import dataclass, field
+
+from tests.lib.process import ROOT, gone, scaled, wait_until
+
+SERVICE = ROOT / "tests/services/kafka"
+
+LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_GROUPS = 16, 19, 20, 42
+
+
+@dataclass
+class Message:
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    value: bytes
+    headers: dict = field(default_factory=dict)
+
+
+class Kafka:
+    """A cluster in a directory of its own. start() and stop() may be called in turn: the data stays."""
+
+    def __init__(self, directory, nodes=1):
+        self.dir = directory
+        self.nodes = nodes
+        self.address = None
+
+    def start(self, port=None):
+        command = [SERVICE, "start", self.dir] + ([str(port)] if port else [])
+        command += ["--nodes", str(self.nodes)] if self.nodes > 1 else []
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=300, check=True)
+        self.address = done.stdout.decode().strip()
+        return self
+
+    def stop(self):
+        subprocess.run([SERVICE, "stop", self.dir], timeout=120, check=True)
+
+    def pid(self, node=1):
+        with open(os.path.join(self.dir, "pid"), encoding="ascii") as f:
+            return int(f.read().split()[node - 1])
+
+    def kill(self, node=1):
+        """As a crash would: SIGKILL. start() brings the node back."""
+        pid = self.pid(node)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: gone(pid), what=f"end of Kafka's node {node}")
+
+    def pause(self, node=1):
+        """The node hangs: connections stay open and nothing answers, until resume()."""
+        os.kill(self.pid(node), signal.SIGSTOP)
+
+    def resume(self, node=1):
+        os.kill(self.pid(node), signal.SIGCONT)
+
+    # --- topics
+
+    def kcat(self, *arguments, stdin=b"", timeout=60):
+        done = subprocess.run(
+            ["kcat", "-b", self.address, *arguments],
+            input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=scaled(timeout), check=False,
+        )
+        if done.returncode != 0:
+            raise AssertionError(f"kcat {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
+        return done.stdout
+
+    def topics(self):
+        """Name to number of partitions, without Kafka's own."""
+        metadata = json.loads(self.kcat("-L", "-J"))
+        return {
+            t["topic"]: len(t["partitions"]) for t in metadata["topics"] if not t["topic"].startswith("__")
+        }
+
+    def read(self, topic, partition=None):
+        """All messages that are there now, by partition and offset."""
+        which = ["-C", "-t", topic, "-o", "beginning", "-e", "-q", "-X", "fetch.wait.max.ms=10"]
+        which += [] if partition is None else ["-p", str(partition)]
+        # JSON shows headers whose values hold commas; the bytes of a value are had exactly only without it.
+        described = self.kcat(*which, "-J").decode(errors="replace").splitlines()
+        raw = self.kcat(*which, "-f", "%p %o %S\n%s")
+        values, at = {}, 0
+        while at < len(raw):
+            end = raw.index(b"\n", at)
+            part, offset, size = map(int, raw[at:end].split())
+            at = end + 1 + max(size, 0)
+            values[part, offset] = raw[end + 1 : at]
+        messages = []
+        for line in described:
+            m = json.loads(line)
+            where = m["partition"], m["offset"]
+            if where in values:
+                pairs = m.get("headers", [])
+                headers = dict(zip(pairs[::2], pairs[1::2]))
+                messages.append(Message(topic, *where, m.get("key"), values[where], headers))
+        return sorted(messages, key=lambda m: (m.partition, m.offset))
+
+    def produce(self, topic, value, partition=0, headers=None):
+        """One message, its value exactly these bytes."""
+        arguments = ["-P", "-t", topic, "-p", str(partition), "-D", "\x1d"]
+        for name, text in (headers or {}).items():
+            arguments += ["-H", f"{name}={text}"]
+        self.kcat(*arguments, stdin=value)
+
+    def create(self, topic, partitions=1, copies=1, **settings):
+        """A topic, with settings such as max_message_bytes=1000."""
+        pairs = _array(_text(k.replace("_", ".")) + _text(str(v)) for k, v in settings.items())
+        body = _array([_text(topic) + struct.pack(">ihi", partitions, copies, 0) + pairs])
+        answer = self._request(CREATE_TOPICS, 2, body + struct.pack(">i?", 30000, False))
+        (error,) = struct.unpack_from(">h", answer, 4 + 4 + len(_text(topic)))
+        if error:
+            raise AssertionError(f"topic {topic} can't be made: Kafka's error {error}")
+        wait_until(lambda: topic in self.topics(), what=f"topic {topic}")
+
+    def purge(self, pattern=r"tload\."):
+        """Deletes the topics and consumer groups whose names begin so."""
+        topics = [t for t in self.topics() if re.match(pattern, t)]
+        if topics:
+            self._request(DELETE_TOPICS, 1, _array(_text(t) for t in topics) + struct.pack(">i", 30000))
+            wait_until(lambda: not set(topics) & set(self.topics()), what="deletion of the topics")
+        groups = [g for g in self.groups() if re.match(pattern, g)]
+        if groups:
+            self._request(DELETE_GROUPS, 0, _array(_text(g) for g in groups))
+
+    def groups(self):
+        answer = self._request(LIST_GROUPS, 0, b"")
+        (count,), at, names = struct.unpack_from(">i", answer, 2), 6, []
+        for _ in range(count):
+            for is_name in (True, False):
+                (size,) = struct.unpack_from(">h", answer, at)
+                if is_name:
+                    names.append(answer[at + 2 : at + 2 + size].decode())
+                at += 2 + size
+        return names
+
+    def _request(self, api, version, body):
+        """One request of Kafka's protocol; returns the answer behind its header."""
+        host, port = self.address.split(",")[0].rsplit(":", 1)
+        frame = struct.pack(">hhi", api, version, 1) + _text("tests") + body
+        with socket.create_connection((host, int(port)), timeout=scaled(40)) as s, s.makefile("rb") as stream:
+            s.sendall(struct.pack(">i", len(frame)) + frame)
+            (size,) = struct.unpack(">i", stream.read(4))
+            return stream.read(size)[4:]
+
+
+def _text(text):
+    return struct.pack(">h", len(text.encode())) + text.encode()
+
+
+def _array(items):
+    items = list(items)
+    return struct.pack(">i", len(items)) + b"".join(items)
