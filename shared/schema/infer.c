@@ -32,7 +32,8 @@ static const enum tl_type_id candidates[] = {
 };
 
 struct guess {
-    char name[TL_NAME_MAX + 1];
+    char base[TL_NAME_MAX + 1]; /* the header made legal */
+    char name[TL_NAME_MAX + 1]; /* the same, with a number when it was there before */
     unsigned left;              /* bits of candidates */
     bool any;                   /* it has had a value */
     int before, behind, digits; /* most digits before and behind the point of any value, and in all */
@@ -46,24 +47,24 @@ struct tl_infer {
     struct tl_infer_counts counts;
 };
 
-/* Gives the column its name, with a number behind it when an earlier column has it. */
-static void set_name(struct tl_infer *infer, size_t index, const char *base)
+/* Gives the column its name: its base, with a number behind it when an earlier column has that. */
+static void set_name(struct tl_infer *infer, size_t index)
 {
     struct guess *column = &infer->columns[index];
     char suffix[24] = "";
-    size_t number = 1, clash = 1;
+    size_t number = 1;
+    bool clash = true;
 
     for (size_t i = 0; i < index; i++)
-        number += strcmp(infer->columns[i].name, base) == 0;
-    while (clash) {
+        number += strcmp(infer->columns[i].base, column->base) == 0;
+    for (; clash; number++) {
         if (number > 1)
             snprintf(suffix, sizeof suffix, "_%zu", number);
-        snprintf(column->name, sizeof column->name, "%.*s%s", (int)(TL_NAME_MAX - strlen(suffix)), base,
-                 suffix);
-        clash = 0;
+        snprintf(column->name, sizeof column->name, "%.*s%s", (int)(TL_NAME_MAX - strlen(suffix)),
+                 column->base, suffix);
+        clash = false;
         for (size_t i = 0; i < index && !clash; i++)
             clash = strcmp(infer->columns[i].name, column->name) == 0;
-        number++;
     }
 }
 
@@ -93,11 +94,10 @@ struct tl_infer *tl_infer_new(const struct tl_str *header, size_t ncolumns, stru
     infer->ncolumns = ncolumns;
     for (size_t i = 0; i < ncolumns; i++) {
         struct guess *column = &infer->columns[i];
-        char base[TL_NAME_MAX + 1];
 
-        if (!header || !tl_name_fold(header[i], base))
-            snprintf(base, sizeof base, "column_%zu", i + 1);
-        set_name(infer, i, base);
+        if (!header || !tl_name_fold(header[i], column->base))
+            snprintf(column->base, sizeof column->base, "column_%zu", i + 1);
+        set_name(infer, i);
         column->left = (1U << TL_ARRAY_LEN(candidates)) - 1;
         if (nkeys < KEYS_MAX && named_as_key(column->name)) {
             column->seen = tl_seen_new();
