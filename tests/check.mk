@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Tests and lint. Each target stands alone; "check" runs them all and adds up what they counted.
+
+# What a sanitizer finds ends the program with a code of its own, so that no test takes it for an answer.
+export ASAN_OPTIONS := exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1
+export LSAN_OPTIONS := print_suppressions=0
+export UBSAN_OPTIONS := print_stacktrace=1
+export TSAN_OPTIONS := exitcode=99:second_deadlock_stack=1:suppressions=$(CURDIR)/tests/lib/tsan.supp
+
+SANITIZED_ASAN := BUILD=$(BUILD)/asan SANITIZE=address,undefined
+SANITIZED_TSAN := BUILD=$(BUILD)/tsan SANITIZE=thread
+
+.PHONY: check
+check: ## everything: lint, docs, unit and end-to-end tests, then again under the sanitizers
+	tests/tools/check lint check-docs check-unit check-e2e check-asan check-tsan
+
+.PHONY: check-unit
+check-unit: $(UNIT_PROGRAMS) ## unit tests; no service needed, seconds
+	tests/run_unit.py $(UNIT_PROGRAMS)
+
+.PHONY: check-docs
+check-docs: all ## manual pages, help, completions and examples agree with the programs
+	mandoc -T lint -W warning $(wildcard man/*.[1578])
+	tests/run.py tests/docs
+
+.PHONY: check-e2e
+check-e2e: all ## end-to-end tests, on a real Kafka
+	tests/run.py tests/e2e
+
+# The unit tests, and those end-to-end modules that say SANITIZERS = {...} fits them.
+.PHONY: check-asan
+check-asan: ## unit and end-to-end tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) $(SANITIZED_ASAN) all check-unit
+	$(SANITIZED_ASAN) tests/run.py --sanitizer asan tests/e2e
+
+.PHONY: check-tsan
+check-tsan: ## unit and end-to-end tests under ThreadSanitizer
+	$(MAKE) $(SANITIZED_TSAN) all check-unit
+	$(SANITIZED_TSAN) tests/run.py --sanitizer tsan tests/e2e
+
+# --- lint -----------------------------------------------------------------------------------------------------
+
+SHELL_SCRIPTS = $(shell grep -rlIE '^\#!/bin/(ba)?sh' .ci tests examples 2>/dev/null | sort)
+
+.PHONY: lint
+lint: $(HEADERS:%=$(BUILD)/headers/%.ok) ## layout, layers, sizes, banned functions, self-sufficient headers, shell scripts
+	clang-format --dry-run -Werror $(C_FILES) $(HEADERS)
+	shellcheck -x $(SHELL_SCRIPTS)
+	tests/lint/lint.py
+	tests/run.py tests/lint
+
+# A header must compile alone. An include guard is what makes it fit to be the main file.
+$(BUILD)/headers/%.ok: % $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only -MMD -MP -MT $@ -MF $(@:.ok=.d) -x c $<
+	@touch $@
+
+-include $(HEADERS:%=$(BUILD)/headers/%.d)
+
+# --- fuzzing and benchmarks: targets that are there once there is something to run ------------------------------
+
+FUZZ_SECONDS ?= 60
+SANITIZED_FUZZ := BUILD=$(BUILD)/fuzz SANITIZE=address,undefined CC=clang EXTRA_CFLAGS=-fsanitize=fuzzer-no-link
+
+ifneq ($(FUZZ),)
+.PHONY: fuzz fuzz-programs
+fuzz: ## each fuzz target of tests/fuzz for FUZZ_SECONDS (60); what it finds goes to tests/fuzz/regression
+	$(MAKE) $(SANITIZED_FUZZ) fuzz-programs
+	set -e; $(foreach f,$(FUZZ:tests/fuzz/%.c=%), \
+		mkdir -p $(BUILD)/fuzz/corpus/$f tests/fuzz/regression/$f; \
+		$(BUILD)/fuzz/$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			-artifact_prefix=tests/fuzz/regression/$f/ $(BUILD)/fuzz/corpus/$f tests/fuzz/regression/$f;)
+
+fuzz-programs: $(FUZZ:tests/fuzz/%.c=$(BUILD)/%)
+
+$(FUZZ:tests/fuzz/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBCLI) $(LIBCOORDINATORD) $(LIBTLOAD)
+	$(CC) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+endif
+
+ifneq ($(wildcard tests/bench/bench),)
+.PHONY: bench
+bench: all ## how fast it is, side by side with other ways of loading a file
+	tests/bench/bench
+endif

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs cmocka programs, two at a time, and adds up their tests: tests/run_unit.py PROGRAM...
+
+A program that ends in any other way than by cmocka's own count (a crash, a sanitizer's report, no end within the time)
+counts as one failed test more. The last line is "N passed, N failed", with ", N skipped" when there are any.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+SECONDS = 600 if os.environ.get("SANITIZE") else 60
+COUNT = re.compile(r"^\[\s*(PASSED|SKIPPED|FAILED)\s*\] .*?(\d+) test\(s\)", re.M)
+
+
+def run(program):
+    try:
+        done = subprocess.run(
+            [program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=SECONDS, check=False, env={**os.environ, "CMOCKA_MESSAGE_OUTPUT": "stdout"},
+        )
+        status, output = done.returncode, done.stdout
+    except subprocess.TimeoutExpired as e:
+        status, output = f"no end within {SECONDS} s", e.stdout or b""
+    output = output.decode(errors="replace")
+    counts = {"PASSED": 0, "SKIPPED": 0, "FAILED": 0}
+    for word, number in COUNT.findall(output):
+        counts[word] += int(number)
+    # cmocka's exit status is the number of failed tests of one group.
+    if status != 0 and (counts["FAILED"] == 0 or status not in range(1, counts["FAILED"] + 1)):
+        counts["FAILED"] += 1
+        output += f"{program} ended with {status}\n"
+    elif sum(counts.values()) == 0:
+        counts["FAILED"] = 1
+        output += f"{program} ran no test\n"
+    return program, counts, output
+
+
+def main():
+    total = {"PASSED": 0, "SKIPPED": 0, "FAILED": 0}
+    with ThreadPoolExecutor(2) as pool:
+        for program, counts, output in pool.map(run, sys.argv[1:]):
+            word = "FAIL" if counts["FAILED"] else "ok"
+            print(f"{word:4} {os.path.basename(program)} ({counts['PASSED']})", flush=True)
+            if counts["FAILED"]:
+                print(output)
+            for name, number in counts.items():
+                total[name] += number
+    skipped = f", {total['SKIPPED']} skipped" if total["SKIPPED"] else ""
+    print(f"{total['PASSED']} passed, {total['FAILED']} failed{skipped}")
+    return 1 if total["FAILED"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
