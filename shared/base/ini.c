@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * libinih is fed line by line from here, for three things that it can't do as it is packaged: say the number of the
- * line to the handler, refuse a line that is longer than its own (it would read the rest as another line), and take
- * indented keys as keys rather than as continuations of the value before.
+ * libinih is fed line by line from here, for three things that it can't do as it is packaged: say the
+ * number of the line to the handler, refuse a line that is longer than its own (it would read the rest as
+ * another line), and take indented keys as keys rather than as continuations of the value before.
  */
 #include "shared/base/ini.h"
 

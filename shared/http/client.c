@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One easy handle, driven by one multi handle: the multi interface is there so that a wait can be ended at once by an
- * eventfd (tl_http_interrupt), which curl's own progress callback would notice only up to a second later.
+ * One easy handle, driven by one multi handle: the multi interface is there so that a wait can be ended at
+ * once by an eventfd (tl_http_interrupt), which curl's own progress callback would notice only up to a
+ * second later.
  *
- *   call ──prepare──► easy ──► multi_perform ◄──► multi_poll(sockets, eventfd) ──► status, body ──► answer or problem
+ *   call ──prepare──► easy ──► multi_perform ◄──► multi_poll(sockets, eventfd) ──► status, body ──► answer, problem
  */
 #include "shared/http/client.h"
 
@@ -61,8 +62,9 @@ void tl_http_global_release(void)
 
 static int bad_url(const char *url, struct tl_error *err)
 {
-    return tl_fail(err, TL_E_USAGE,
-                   "\"%s\" is not a coordinator's URL: it is unix:/path, http://host:port or https://host:port", url);
+    return tl_fail(
+        err, TL_E_USAGE,
+        "\"%s\" is not a coordinator's URL: it is unix:/path, http://host:port or https://host:port", url);
 }
 
 static int set_url(struct tl_http *h, const char *url, struct tl_error *err)
@@ -301,9 +303,10 @@ static int curl_failed(const struct exchange *x, CURLcode result, struct tl_erro
         return tl_fail_nomem(err);
     case CURLE_OPERATION_TIMEDOUT:
         if (connected == 0 && sent == 0)
-            return tl_fail(err, TL_E_UNAVAILABLE, "no coordinator answers at %s: connecting took too long", x->h->url);
-        return tl_fail(err, TL_E_TIMEOUT, "the coordinator at %s took too long to answer %s %s", x->h->url, x->method,
-                       x->path);
+            return tl_fail(err, TL_E_UNAVAILABLE, "no coordinator answers at %s: connecting took too long",
+                           x->h->url);
+        return tl_fail(err, TL_E_TIMEOUT, "the coordinator at %s took too long to answer %s %s", x->h->url,
+                       x->method, x->path);
     case CURLE_COULDNT_CONNECT: {
         long os = 0;
         const char *why;
@@ -316,7 +319,8 @@ static int curl_failed(const struct exchange *x, CURLcode result, struct tl_erro
     default:
         break;
     }
-    return tl_fail(err, TL_E_UNAVAILABLE, "no coordinator answers at %s: %s", x->h->url, curl_easy_strerror(result));
+    return tl_fail(err, TL_E_UNAVAILABLE, "no coordinator answers at %s: %s", x->h->url,
+                   curl_easy_strerror(result));
 }
 
 static int prepare(struct exchange *x, const char *text, struct tl_error *err)
@@ -434,8 +438,9 @@ int tl_http_call(struct tl_http *h, const char *method, const char *path, const 
 
         *answer = json_loadb(x.body.data, x.body.len, JSON_DECODE_ANY, &why);
         if (!*answer)
-            rc = tl_fail(err, TL_E_CORRUPT, "what answers at %s is not a coordinator, its answer is not JSON: %s",
-                         h->url, why.text);
+            rc = tl_fail(err, TL_E_CORRUPT,
+                         "what answers at %s is not a coordinator, its answer is not JSON: %s", h->url,
+                         why.text);
     }
     tl_buf_release(&x.body);
     free(text);
