@@ -3,7 +3,7 @@
  * One column as `define-table` takes it: 'price decimal(10,2) not null default 0'.
  *
  * The text is cut into words: the first is the name; the type goes on to the first word that can't be a part
- * of one (not, null, default) outside of parentheses; what follows are the constraints.
+ * of one (not, null, default); what follows are the constraints.
  */
 #include <stdlib.h>
 
@@ -32,20 +32,15 @@ static const struct {
     {"generated", "values come from the file alone"},
 };
 
-/* The next word of *text, up to a blank outside of parentheses; len 0 at the end. */
+/* The next word of text, up to a blank; len 0 at the end. */
 static struct tl_str peek_word(struct tl_str text)
 {
     struct tl_str word = tl_str_trim(text);
-    int depth = 0;
-    size_t n;
+    size_t n = 0;
 
-    for (n = 0; n < word.len; n++) {
-        char c = word.ptr[n];
-
-        depth += (c == '(') - (c == ')');
-        if (depth <= 0 && (c == ' ' || c == '\t' || c == '\r' || c == '\n'))
-            break;
-    }
+    while (n < word.len && word.ptr[n] != ' ' && word.ptr[n] != '\t' && word.ptr[n] != '\r' &&
+           word.ptr[n] != '\n')
+        n++;
     word.len = n;
     return word;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Schemas: names, the JSON form there and back, everything that is refused, column definitions, suggestions. */
+/* Schemas: names, the JSON form there and back, all that is refused, column definitions, suggestions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -304,26 +304,21 @@ static void test_suggest(void **state)
 static void test_same_shape(void **state)
 {
     static const char *const different[] = {
-        KEY("\"a\"",
-            "{\"name\": \"a\", \"type\": \"int\"}, {\"name\": \"b\", \"type\": \"text\", \"default\": \"y\"}"),
-        KEY("\"a\"", "{\"name\": \"a\", \"type\": \"int\"}, {\"name\": \"b\", \"type\": \"text\"}"),
-        KEY("\"a\"", "{\"name\": \"a\", \"type\": \"int\"}, {\"name\": \"b\", \"type\": \"varchar(9)\", "
-                     "\"default\": \"x\"}"),
-        KEY("\"a\"",
-            "{\"name\": \"a\", \"type\": \"int\"}, {\"name\": \"c\", \"type\": \"text\", \"default\": \"x\"}"),
-        KEY("\"a\"",
-            "{\"name\": \"a\", \"type\": \"int\"}, {\"name\": \"b\", \"type\": \"text\", \"default\": \"x\", "
-            "\"nullable\": false}"),
-        KEY("\"a\"", "{\"name\": \"a\", \"type\": \"int\"}"),
-        KEY("\"a\", \"b\"",
-            "{\"name\": \"a\", \"type\": \"int\"}, {\"name\": \"b\", \"type\": \"text\", \"default\": \"x\"}"),
+        KEY("\"a\"", INT_A ", {\"name\": \"b\", \"type\": \"text\", \"default\": \"y\"}"),
+        KEY("\"a\"", INT_A ", {\"name\": \"b\", \"type\": \"text\"}"),
+        KEY("\"a\"", INT_A ", {\"name\": \"b\", \"type\": \"varchar(9)\", "
+                           "\"default\": \"x\"}"),
+        KEY("\"a\"", INT_A ", {\"name\": \"c\", \"type\": \"text\", \"default\": \"x\"}"),
+        KEY("\"a\"", INT_A ", {\"name\": \"b\", \"type\": \"text\", \"default\": \"x\", "
+                           "\"nullable\": false}"),
+        KEY("\"a\"", INT_A),
+        KEY("\"a\", \"b\"", INT_A ", {\"name\": \"b\", \"type\": \"text\", \"default\": \"x\"}"),
         KEY("", "{\"name\": \"a\", \"type\": \"int\", \"nullable\": false}, "
                 "{\"name\": \"b\", \"type\": \"text\", \"default\": \"x\"}"),
-        KEY("\"a\"",
-            "{\"name\": \"b\", \"type\": \"text\", \"default\": \"x\"}, {\"name\": \"a\", \"type\": \"int\"}"),
+        KEY("\"a\"", "{\"name\": \"b\", \"type\": \"text\", \"default\": \"x\"}, " INT_A),
     };
-    struct tl_schema *s = parse(KEY("\"a\"", "{\"name\": \"a\", \"type\": \"int\"}, "
-                                             "{\"name\": \"b\", \"type\": \"text\", \"default\": \"x\"}"));
+    struct tl_schema *s = parse(
+        KEY("\"a\"", INT_A ", {\"name\": \"b\", \"type\": \"text\", \"default\": \"x\"}"));
     struct tl_schema *same = parse(
         "{\"table\": \"u\", \"table_id\": 9, \"key\": [\"a\"], \"columns\": ["
         "{\"id\": 7, \"name\": \"a\", \"type\": \"integer\", \"nullable\": false}, "
@@ -395,7 +390,9 @@ static void test_column_def_refused(void **state)
     check_no_def("", "the column has no name");
     check_no_def("id", "column \"id\": the type is missing");
     check_no_def("id not null", "column \"id\": the type is missing");
-    check_no_def("größe int", "has to be of the letters");
+    check_no_def("gr\xC3\xB6\xC3\x9F"
+                 "e int",
+                 "has to be of the letters");
     check_no_def("id string", "did you mean text?");
     check_no_def("id int primary key", "--key");
     check_no_def("id int unique", "--key");
