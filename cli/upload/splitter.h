@@ -3,77 +3,85 @@
  * From bytes of a file to numbered batches, one per partition at a time.
  *
  *   source ──bytes──► window ──tl_csv_scan──► record ──key──► partition ──► batch[p] ──full──► on_batch
- *           64 KiB+    ≥ 2 × longest record    a view of the window          copied once, behind "LINE TAB"
+ *           256 KiB    longest record          a view of the window          copied once, behind "LINE TAB"
+ *                      + 256 KiB
  *
- * Splitting is deterministic: the same bytes with the same options give the same batches with the same numbers, however
- * the source cuts its reads (unless `flush` is called by time, for input that trickles in). One thread.
+ * Splitting is deterministic: the same bytes with the same options give the same batches with the same
+ * numbers, however the source cuts its reads. (Input that trickles in is also flushed by time; then they
+ * depend on it.) Memory is bounded by the window, BATCHES_OPEN_MAX and the caller's on_batch, whatever the
+ * input. One thread.
  */
 #ifndef CLI_UPLOAD_SPLITTER_H
 #define CLI_UPLOAD_SPLITTER_H
 
+#include "cli/upload/batches.h"
 #include "cli/upload/source.h"
 #include "shared/csv/scan.h"
 #include "shared/schema/schema.h"
+
+enum {
+    SPLITTER_FLUSH_MS = 500,          /* no record of input that trickles waits longer than that in a batch */
+    SPLITTER_SAMPLE = 4096,           /* bytes that are kept of a record longer than record_max */
+    SPLITTER_HEADER_MAX = 512 * 1024, /* longest header */
+    SPLITTER_MALFORMED_IN_A_ROW = 1000
+};
 
 enum header_mode { HEADER_MATCH, HEADER_SKIP, HEADER_NONE };
 
 struct split_options {
     struct tl_dialect dialect;
     enum header_mode header;
-    const char *columns;       /* --columns A,B,…: names of the fields, with HEADER_SKIP and HEADER_NONE; NULL: the table's, in order */
-    const char *const *map;    /* --map CSV=COL, nmap of them */
+    /* --columns A,B,…: names of the fields, with HEADER_SKIP and HEADER_NONE; NULL: the table's. */
+    const char *columns;
+    const char *const *map; /* --map FIELD=COLUMN, nmap of them, with HEADER_MATCH */
     size_t nmap;
     int32_t partitions;
-    size_t batch_bytes;        /* a batch is handed on when the next record would make it larger; ≤ TL_BATCH_ROWS_MAX_BYTES */
-    size_t record_max;         /* longest record in bytes, ≤ batch_bytes */
-    uint32_t malformed_in_a_row; /* so many malformed records without a good one between end the upload */
+    size_t batch_bytes; /* bytes that a batch's value may have; ≤ TL_BATCH_ROWS_MAX_BYTES */
+    size_t record_max;  /* longest record in bytes; it and its LINE must find room in batch_bytes, too */
+    uint32_t malformed_in_a_row; /* so many without a good one between end the upload; ≥ 1 */
+    /*
+     * Called before each read of the source, so at least twice a second while it trickles: to serve
+     * connections and to see whether to stop. 0: go on; -1 with *err: stop. NULL: nobody wants to know.
+     */
+    int (*on_read)(void *app, struct tl_error *err);
 };
-
-/* A full batch. Ownership of value (malloc) passes to on_batch, which frees it or keeps it for recycling (splitter_recycle). */
-struct batch {
-    int32_t partition;
-    int64_t seq;        /* from 1 in this partition */
-    int64_t rows;
-    int64_t first_line;
-    char *value;
-    size_t len;
-    size_t cap;
-    char *malformed;    /* text of tl-malformed, malloc'ed, NULL for nearly all */
-    const char *file;   /* name as the messages show it; borrowed from the source */
-};
-
-/* 0: go on. -1 with *err: stop, splitter_run returns it. May block: that is the back-pressure. */
-typedef int splitter_on_batch(void *app, struct batch *batch, struct tl_error *err);
 
 struct splitter;
 
-/* schema is borrowed for the splitter's life. */
-struct splitter *splitter_new(const struct tl_schema *schema, const struct split_options *options, splitter_on_batch *on_batch, void *app,
-                              struct tl_error *err);
-void splitter_free(struct splitter *s);
+/*
+ * schema and the options' texts are borrowed for the splitter's life; `app` is handed to the callbacks.
+ * NULL and *err when the options contradict each other (TL_E_USAGE) or memory is short.
+ */
+struct splitter *splitter_new(const struct tl_schema *schema, const struct split_options *options,
+                              splitter_on_batch *on_batch, void *app, struct tl_error *err);
+void splitter_free(struct splitter *s); /* NULL is fine */
 
 /*
- * Reads the source to its end (one file of the upload; call it again for the next, numbers go on; batches never mix two files). The header is matched to the schema before the first
- * record: TL_E_REFUSED with a suggestion for an unknown, duplicate or missing required column, or UTF-16, or gzip. TL_E_CORRUPT when too many records in a row are malformed (with a hint about --quote).
+ * Reads the source to its end and hands all of it on: one file of the upload. Called again for the next,
+ * numbers go on; batches never mix two files. TL_E_REFUSED before the first record when the header does not
+ * fit the schema (unknown, duplicate or missing required column) or the file is UTF-16 or compressed.
+ * TL_E_CORRUPT when too many records in a row are malformed, or when finding that out takes too long. After
+ * a failure only splitter_free, splitter_totals and splitter_recycle may be called.
  */
 int splitter_run(struct splitter *s, struct source *source, struct tl_error *err) TL_MUST_CHECK;
-/* Only the header: to refuse before anything is made. The source is left so that splitter_run starts at its beginning. */
+/* Only the header: to refuse before anything is made. Leaves the source at its beginning. */
 int splitter_check_header(struct splitter *s, struct source *source, struct tl_error *err) TL_MUST_CHECK;
-/* Hands on what is left, at the end. */
-int splitter_finish(struct splitter *s, struct tl_error *err) TL_MUST_CHECK;
 
 struct split_totals {
-    int64_t rows;       /* records read, malformed ones included, the header not */
-    int64_t malformed;
-    int64_t bytes;      /* of input consumed */
+    int64_t rows;      /* records read, malformed ones included, the header not */
+    int64_t malformed; /* of them */
+    int64_t bytes;     /* of input consumed */
 };
 struct split_totals splitter_totals(const struct splitter *s);
-/* Per partition: batches and rows so far; for the end markers. */
+/* Batches and rows handed on in this partition so far; for the end markers. */
 int64_t splitter_batches(const struct splitter *s, int32_t partition);
 int64_t splitter_rows(const struct splitter *s, int32_t partition);
-/* Names with commas in the order of the fields: the header tl-columns. Known after the header is matched. */
+/*
+ * Names with commas in the order of the fields: the header tl-columns. Known once the header is matched, so
+ * in every on_batch; "" before, and for an empty file. Lives until the next file's header is matched.
+ */
 const char *splitter_columns(const struct splitter *s);
-/* Gives a value buffer back for the next batch; from the same thread. */
+/* Gives a batch's value back, for a later one; from the splitter's thread. */
 void splitter_recycle(struct splitter *s, char *value, size_t cap);
 
 #endif

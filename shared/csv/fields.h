@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The fields of one record, by libcsv in strict mode. One thread at a time; make one parser a thread and keep it.
+ * The fields of one record, by libcsv in strict mode.
  *
- * Spaces around fields stay, blank fields stay, no byte ends a record within (records come cut by scan.h).
+ * Spaces around fields stay, empty fields stay, and no byte ends a record from within: records come cut by
+ * scan.h. A parser belongs to one thread, which makes it once and keeps it.
  */
 #ifndef TL_CSV_FIELDS_H
 #define TL_CSV_FIELDS_H
@@ -16,9 +17,12 @@ struct tl_fields *tl_fields_new(const struct tl_dialect *d, size_t max_fields, s
 void tl_fields_free(struct tl_fields *f); /* NULL is fine */
 
 /*
- * Splits the record. On TL_VALUE_OK *values points at *n values (n may be larger than max_fields; then only the first max_fields
- * are there), a null as ptr NULL; they live until the next call. On TL_VALUE_REJECT *why is BAD_QUOTING or UNTERMINATED.
+ * Splits the record. On TL_VALUE_OK *values points at *n values (n may be larger than max_fields; then only
+ * the first max_fields are there), a null as ptr NULL. They live until the next call, as long as the record
+ * does: they borrow from both. An empty record is one empty field. On TL_VALUE_REJECT why->code is
+ * BAD_QUOTING or UNTERMINATED.
  */
-enum tl_verdict tl_fields_split(struct tl_fields *f, struct tl_str record, const struct tl_str **values, size_t *n, struct tl_reject *why);
+enum tl_verdict tl_fields_split(struct tl_fields *f, struct tl_str record, const struct tl_str **values,
+                                size_t *n, struct tl_reject *why);
 
 #endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which field of a file belongs to which column: by the names in its header, or as the options say. One
+ * thread.
+ */
+#ifndef CLI_UPLOAD_HEADER_H
+#define CLI_UPLOAD_HEADER_H
+
+#include "shared/base/buf.h"
+#include "shared/schema/schema.h"
+
+struct header {
+    size_t n;            /* fields */
+    uint32_t *column;    /* of each: index into schema->columns; owned */
+    struct tl_buf names; /* with commas between, a C string */
+};
+
+/* --map FIELD=COLUMN, as given. */
+struct header_maps {
+    const char *const *map;
+    size_t n;
+};
+
+void header_init(struct header *h);
+void header_release(struct header *h);
+
+/*
+ * Matches the values of a header: names without blanks around them, upper case like lower, in any order;
+ * what a map names goes where it says. TL_E_REFUSED, with what to do, for an unknown, duplicate, nameless
+ * or missing column (one of the key, or one that is not null and has no default). `file` and `line` are for
+ * the message. h was initialized, or holds an earlier match, which is replaced.
+ */
+int header_match(struct header *h, const struct tl_schema *schema, const struct header_maps *maps,
+                 const char *file, int64_t line, const struct tl_str *values, size_t n,
+                 struct tl_error *err) TL_MUST_CHECK;
+
+/* columns: "A,B,…", or NULL for all of the table's in their order. The same rules. */
+int header_given(struct header *h, const struct tl_schema *schema, const char *columns,
+                 struct tl_error *err) TL_MUST_CHECK;
+
+/* Index of the field that holds the column, or -1. */
+int64_t header_field_of(const struct header *h, size_t column);
+
+#endif

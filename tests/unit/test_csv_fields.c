@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "shared/csv/fields.h"
+#include "tests/unit/csv_reference.h"
+
+enum { MANY = 64 };
+
+static const struct tl_dialect csv = {.delimiter = ',', .quote = '"'};
+static const struct tl_dialect with_null = {
+    .delimiter = ',', .quote = '"', .null_text = "\\N", .null_len = 2};
+static const struct tl_dialect unquoted = {.delimiter = ',', .quote = '\0'};
+static const struct tl_dialect tabs = {.delimiter = '\t', .quote = '\''};
+
+static struct tl_fields *make(const struct tl_dialect *d, size_t max)
+{
+    struct tl_error err;
+    struct tl_fields *f = tl_fields_new(d, max, &err);
+
+    assert_non_null(f);
+    return f;
+}
+
+/* expected: values with | between; ~ is a null. */
+static void check_split(struct tl_fields *f, const char *record, const char *expected)
+{
+    const struct tl_str *values;
+    struct tl_str rest = tl_str(expected);
+    struct tl_reject why;
+    size_t n, i = 0;
+
+    assert_int_equal(tl_fields_split(f, tl_str(record), &values, &n, &why), TL_VALUE_OK);
+    while (rest.ptr) {
+        struct tl_str value = tl_str_cut(&rest, '|');
+
+        assert_true(i < n);
+        if (tl_str_eq_z(value, "~")) {
+            assert_null(values[i].ptr);
+        } else {
+            assert_non_null(values[i].ptr);
+            assert_true(tl_str_eq(values[i], value));
+        }
+        i++;
+    }
+    assert_int_equal(i, n);
+}
+
+static void check_reject(struct tl_fields *f, const char *record, enum tl_reject_code code,
+                         const char *reason)
+{
+    const struct tl_str *values;
+    struct tl_reject why;
+    size_t n;
+
+    assert_int_equal(tl_fields_split(f, tl_str(record), &values, &n, &why), TL_VALUE_REJECT);
+    assert_int_equal(why.code, code);
+    assert_string_equal(why.reason, reason);
+    /* The parser is as new afterwards. */
+    check_split(f, "1,\"2\"", "1|2");
+}
+
+static void examples(void **state)
+{
+    struct tl_fields *f = make(&csv, MANY);
+
+    (void)state;
+    check_split(f, "a,b", "a|b");
+    check_split(f, " a , b ", " a | b ");
+    check_split(f, " \t,\"\t \"", " \t|\t ");
+    check_split(f, "", "~");
+    check_split(f, ",", "~|~");
+    check_split(f, ",\"\",", "~||~");
+    check_split(f, "\"\"", "");
+    check_split(f, "\"a\nb\r\nc\rd\",\"x,\"\"y\"\"\"", "a\nb\r\nc\rd|x,\"y\"");
+    check_reject(f, "a,b\"c,d", TL_REJECT_BAD_QUOTING,
+                 "has a quote within field 2, which does not begin with one");
+    check_reject(f, "a, \"b\"", TL_REJECT_BAD_QUOTING,
+                 "has a quote within field 2, which does not begin with one");
+    check_reject(f, "\"a\"b", TL_REJECT_BAD_QUOTING, "has something behind the closing quote of field 1");
+    check_reject(f, "\"a\" ,b", TL_REJECT_BAD_QUOTING, "has something behind the closing quote of field 1");
+    check_reject(f, "x,y,\"ab", TL_REJECT_UNTERMINATED, "has no closing quote in field 3");
+    tl_fields_free(f);
+
+    f = make(&tabs, MANY);
+    check_split(f, "a b\t'c\t''d'\t\t ", "a b|c\t'd|~| ");
+    tl_fields_free(f);
+    tl_fields_free(NULL);
+}
+
+static void null_text(void **state)
+{
+    struct tl_fields *f = make(&with_null, MANY);
+
+    (void)state;
+    check_split(f, "\\N,a,,\"\",\"\\N\",\\N", "~|a|||\\N|~");
+    check_split(f, "\\N,a,,\\N", "~|a||~");
+    check_split(f, "\"a\"\"\"\"b\",\\N,\"\"\"\",\\N", "a\"\"b|~|\"|~");
+
+    /* An empty last field, with nothing that may be read behind the record. */
+    char *record = malloc(3);
+    const struct tl_str *values;
+    struct tl_reject why;
+    size_t n;
+
+    assert_non_null(record);
+    memcpy(record, "\"\",", 3);
+    assert_int_equal(tl_fields_split(f, tl_str_n(record, 3), &values, &n, &why), TL_VALUE_OK);
+    assert_int_equal(n, 2);
+    assert_true(tl_str_eq_z(values[1], ""));
+    assert_non_null(values[1].ptr);
+    free(record);
+    tl_fields_free(f);
+}
+
+static void no_quoting(void **state)
+{
+    struct tl_fields *f = make(&unquoted, MANY);
+    const struct tl_str *values;
+    struct tl_reject why;
+    size_t n;
+
+    (void)state;
+    check_split(f, "\"a,b\"\"", "\"a|b\"\"");
+    assert_int_equal(tl_fields_split(f, tl_str_n("a\0b,\0", 5), &values, &n, &why), TL_VALUE_OK);
+    assert_int_equal(n, 2);
+    assert_true(tl_str_eq(values[0], tl_str_n("a\0b", 3)));
+    assert_true(tl_str_eq(values[1], tl_str_n("\0", 1)));
+    tl_fields_free(f);
+}
+
+static void more_fields_than_kept(void **state)
+{
+    struct tl_fields *f = make(&csv, 2);
+    const struct tl_str *values;
+    struct tl_reject why;
+    size_t n;
+
+    (void)state;
+    assert_int_equal(tl_fields_split(f, tl_str("a,b,c,d"), &values, &n, &why), TL_VALUE_OK);
+    assert_int_equal(n, 4);
+    assert_true(tl_str_eq_z(values[1], "b"));
+    assert_int_equal(tl_fields_split(f, tl_str("a,b,\"c\",d,e"), &values, &n, &why), TL_VALUE_OK);
+    assert_int_equal(n, 5);
+    assert_true(tl_str_eq_z(values[1], "b"));
+    tl_fields_free(f);
+}
+
+/* A long value, beyond all steps by which buffers grow. */
+static void long_values(void **state)
+{
+    enum { LONG = 300000 };
+    struct tl_fields *f = make(&csv, MANY);
+    char *record = malloc(2 * LONG + 3);
+    const struct tl_str *values;
+    struct tl_reject why;
+    size_t n;
+
+    (void)state;
+    assert_non_null(record);
+    memset(record, 'x', 2 * LONG + 3);
+    record[0] = '"';
+    record[LONG] = '"';
+    record[LONG + 1] = ',';
+    assert_int_equal(tl_fields_split(f, tl_str_n(record, 2 * LONG + 3), &values, &n, &why), TL_VALUE_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(values[0].len, LONG - 1);
+    assert_int_equal(values[1].len, LONG + 1);
+    for (size_t i = 0; i < values[0].len; i++)
+        assert_int_equal(values[0].ptr[i], 'x');
+    free(record);
+    tl_fields_free(f);
+}
+
+/*
+ * Records without a quote are cut without libcsv. With one more field, of two quotes, the same record goes
+ * through libcsv: all fields before that one must be the same.
+ */
+static void the_short_way_gives_what_libcsv_gives(void **state)
+{
+    static const char alphabet[] = "ab ,\t\\N\r\n;\0\x80";
+    const struct tl_dialect *dialects[] = {&csv, &with_null};
+    uint64_t seed = 5;
+
+    (void)state;
+    for (int which = 0; which < 2; which++) {
+        struct tl_fields *shorter = make(dialects[which], 400), *libcsv = make(dialects[which], 400);
+
+        for (int round = 0; round < 30000; round++) {
+            char record[210];
+            size_t len = reference_random(&seed) % (round % 4 ? 20 : 200), n, m;
+            const struct tl_str *a, *b;
+            struct tl_reject why;
+
+            for (size_t i = 0; i < len; i++)
+                record[i] = alphabet[reference_random(&seed) % (sizeof alphabet - 1)];
+            memcpy(record + len, ",\"\"", 3);
+            assert_int_equal(tl_fields_split(shorter, tl_str_n(record, len), &a, &n, &why), TL_VALUE_OK);
+            assert_int_equal(tl_fields_split(libcsv, tl_str_n(record, len + 3), &b, &m, &why), TL_VALUE_OK);
+            assert_int_equal(n + 1, m);
+            for (size_t i = 0; i < n; i++) {
+                assert_int_equal(a[i].ptr == NULL, b[i].ptr == NULL);
+                assert_true(tl_str_eq(a[i], b[i]));
+            }
+        }
+        tl_fields_free(shorter);
+        tl_fields_free(libcsv);
+    }
+}
+
+/* The splitter's way to a field (pick, unquote) and the validator's (split) must see the same value. */
+static void keys_are_what_the_fields_are(void **state)
+{
+    uint64_t seed = 6;
+    struct tl_fields *f = make(&csv, MANY);
+    struct tl_buf scratch;
+    int compared = 0;
+
+    (void)state;
+    tl_buf_init(&scratch, 1000);
+    for (int round = 0; round < 60000; round++) {
+        char text[40];
+        size_t len = reference_random(&seed) % sizeof text, n;
+        struct tl_scan_record record;
+        const struct tl_str *values;
+        struct tl_reject why;
+
+        reference_fill(&seed, text, len, round % 2);
+        if (tl_csv_scan(&csv, text, text + len, true, sizeof text, &record) != TL_SCAN_RECORD)
+            continue;
+        if (tl_fields_split(f, tl_str_n(text, record.len), &values, &n, &why) != TL_VALUE_OK) {
+            assert_int_equal(why.code, TL_REJECT_BAD_QUOTING);
+            continue;
+        }
+        for (uint32_t i = 0; i < n + 1; i++) {
+            struct tl_str raw, value;
+            bool is_null;
+
+            if (i == n) {
+                assert_int_equal(tl_csv_pick(&csv, tl_str_n(text, record.len), &i, 1, &raw), 0);
+                continue;
+            }
+            tl_buf_reset(&scratch);
+            assert_int_equal(tl_csv_pick(&csv, tl_str_n(text, record.len), &i, 1, &raw), 1);
+            assert_int_equal(tl_csv_unquote(&csv, raw, &scratch, &value, &is_null), TL_VALUE_OK);
+            assert_int_equal(is_null, values[i].ptr == NULL);
+            assert_true(tl_str_eq(value, values[i]));
+            compared++;
+        }
+    }
+    assert_true(compared > 10000);
+    tl_buf_release(&scratch);
+    tl_fields_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(examples),
+        cmocka_unit_test(null_text),
+        cmocka_unit_test(no_quoting),
+        cmocka_unit_test(more_fields_than_kept),
+        cmocka_unit_test(long_values),
+        cmocka_unit_test(the_short_way_gives_what_libcsv_gives),
+        cmocka_unit_test(keys_are_what_the_fields_are),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
