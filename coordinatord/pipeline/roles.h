@@ -15,8 +15,8 @@ struct role_runtime;
  * Starts one role (ROLE_VALIDATE, ROLE_SINK or ROLE_ERRORS). control_url: where control answers ("unix:/path"), token may be NULL. config and log are
  * borrowed until role_free. Control and Kafka may be out of reach: the role waits for them, and says so in the log.
  */
-struct role_runtime *role_start(enum role role, const struct config *config, const char *control_url, const char *token, struct tl_log *log,
-                                struct tl_error *err);
+struct role_runtime *role_start(enum role role, const struct config *config, const char *control_url,
+                                const char *token, struct tl_log *log, struct tl_error *err);
 /* Asks it to drain: what is in hand is finished and committed. Returns at once; any thread. */
 void role_stop(struct role_runtime *r);
 /* Waits until it has stopped, at most timeout_ms (TL_E_TIMEOUT: something hangs; the process may exit all the same, nothing is lost). */

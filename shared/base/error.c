@@ -12,7 +12,8 @@ static const struct {
     int exit_code;
     int http_status;
 } codes[] = {
-#define X(code, name, meaning, retriable, exit_code, http_status) {name, meaning, retriable, exit_code, http_status},
+#define X(code, name, meaning, retriable, exit_code, http_status) \
+    {name, meaning, retriable, exit_code, http_status},
 #include "shared/base/error.def"
 #undef X
 };

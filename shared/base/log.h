@@ -31,11 +31,12 @@ static inline bool tl_log_on(struct tl_log *log, enum tl_log_level level)
 }
 
 /* `who` is the part that speaks: "sink", "validate", "http". A NULL log says nothing. */
-void tl_log_at(struct tl_log *log, enum tl_log_level level, const char *who, const char *fmt, ...) TL_PRINTF(4, 5);
+void tl_log_at(struct tl_log *log, enum tl_log_level level, const char *who, const char *fmt, ...)
+    TL_PRINTF(4, 5);
 
 #define tl_error_log(log, who, ...) tl_log_at(log, TL_LOG_ERROR, who, __VA_ARGS__)
-#define tl_warn(log, who, ...) tl_log_at(log, TL_LOG_WARN, who, __VA_ARGS__)
-#define tl_info(log, who, ...) tl_log_at(log, TL_LOG_INFO, who, __VA_ARGS__)
-#define tl_debug(log, who, ...) tl_log_at(log, TL_LOG_DEBUG, who, __VA_ARGS__)
+#define tl_warn(log, who, ...)      tl_log_at(log, TL_LOG_WARN, who, __VA_ARGS__)
+#define tl_info(log, who, ...)      tl_log_at(log, TL_LOG_INFO, who, __VA_ARGS__)
+#define tl_debug(log, who, ...)     tl_log_at(log, TL_LOG_DEBUG, who, __VA_ARGS__)
 
 #endif

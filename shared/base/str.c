@@ -13,7 +13,8 @@ bool tl_str_to_i64(struct tl_str s, int64_t min, int64_t max, int64_t *out)
     for (; i < s.len; i++) {
         if (s.ptr[i] < '0' || s.ptr[i] > '9')
             return false;
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_sub_overflow(value, s.ptr[i] - '0', &value))
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_sub_overflow(value, s.ptr[i] - '0', &value))
             return false;
     }
     if (!negative && __builtin_sub_overflow((int64_t)0, value, &value))

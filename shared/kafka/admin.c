@@ -94,7 +94,8 @@ static rd_kafka_event_t *wait_for(struct tl_admin *a, const char *what, int time
 }
 
 /* The first of the topics that failed otherwise than by being there (or not) already. */
-static int check_topics(const rd_kafka_topic_result_t **results, size_t n, rd_kafka_resp_err_t fine, struct tl_error *err)
+static int check_topics(const rd_kafka_topic_result_t **results, size_t n, rd_kafka_resp_err_t fine,
+                        struct tl_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
@@ -109,7 +110,8 @@ static int check_topics(const rd_kafka_topic_result_t **results, size_t n, rd_ka
 static rd_kafka_NewTopic_t *new_topic(const struct tl_topic_spec *spec, struct tl_error *err)
 {
     char text[256];
-    rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(spec->name, spec->partitions, spec->replication, text, sizeof text);
+    rd_kafka_NewTopic_t *t = rd_kafka_NewTopic_new(spec->name, spec->partitions, spec->replication, text,
+                                                   sizeof text);
 
     if (!t) {
         tl_fail(err, TL_E_REFUSED, "topic %s: %s", spec->name, text);
@@ -117,7 +119,8 @@ static rd_kafka_NewTopic_t *new_topic(const struct tl_topic_spec *spec, struct t
     }
     for (size_t i = 0; spec->config && i < spec->config->n; i++) {
         if (rd_kafka_NewTopic_set_config(t, spec->config->item[i].name, spec->config->item[i].value)) {
-            tl_fail(err, TL_E_REFUSED, "topic %s: setting %s is not understood", spec->name, spec->config->item[i].name);
+            tl_fail(err, TL_E_REFUSED, "topic %s: setting %s is not understood", spec->name,
+                    spec->config->item[i].name);
             rd_kafka_NewTopic_destroy(t);
             return NULL;
         }
@@ -125,7 +128,8 @@ static rd_kafka_NewTopic_t *new_topic(const struct tl_topic_spec *spec, struct t
     return t;
 }
 
-static int request_topics(struct tl_admin *a, rd_kafka_NewTopic_t **topics, size_t n, int timeout_ms, struct tl_error *err)
+static int request_topics(struct tl_admin *a, rd_kafka_NewTopic_t **topics, size_t n, int timeout_ms,
+                          struct tl_error *err)
 {
     rd_kafka_AdminOptions_t *o = options_new(a, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout_ms);
     const rd_kafka_topic_result_t **results;
@@ -171,13 +175,14 @@ int tl_admin_create_topics(struct tl_admin *a, const struct tl_topic_spec *spec,
 
         rc = tl_admin_partitions(a, spec[i].name, timeout_ms, &partitions, err);
         if (!rc && partitions != 0 && partitions != spec[i].partitions)
-            rc = tl_fail(err, TL_E_CONFLICT, "topic %s has %d partitions, not %d: keys would move", spec[i].name,
-                         partitions, spec[i].partitions);
+            rc = tl_fail(err, TL_E_CONFLICT, "topic %s has %d partitions, not %d: keys would move",
+                         spec[i].name, partitions, spec[i].partitions);
     }
     return rc;
 }
 
-int tl_admin_partitions(struct tl_admin *a, const char *topic, int timeout_ms, int32_t *partitions, struct tl_error *err)
+int tl_admin_partitions(struct tl_admin *a, const char *topic, int timeout_ms, int32_t *partitions,
+                        struct tl_error *err)
 {
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(a->rk, topic, NULL);
     const struct rd_kafka_metadata *md;
@@ -251,15 +256,17 @@ int tl_admin_trim(struct tl_admin *a, const char *topic, int32_t partition, int6
     return code ? tl_rdkafka_fail(err, code, topic, NULL) : 0;
 }
 
-int tl_admin_watermarks(struct tl_admin *a, const char *topic, int32_t partition, int timeout_ms, int64_t *low,
-                        int64_t *high, struct tl_error *err)
+int tl_admin_watermarks(struct tl_admin *a, const char *topic, int32_t partition, int timeout_ms,
+                        int64_t *low, int64_t *high, struct tl_error *err)
 {
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(a->rk, topic, partition, low, high, timeout_ms);
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(a->rk, topic, partition, low, high,
+                                                                timeout_ms);
 
     return code ? tl_rdkafka_fail(err, code, topic, NULL) : 0;
 }
 
-int tl_admin_delete_topics(struct tl_admin *a, const char *const *names, size_t n, int timeout_ms, struct tl_error *err)
+int tl_admin_delete_topics(struct tl_admin *a, const char *const *names, size_t n, int timeout_ms,
+                           struct tl_error *err)
 {
     rd_kafka_AdminOptions_t *o = options_new(a, RD_KAFKA_ADMIN_OP_DELETETOPICS, timeout_ms);
     rd_kafka_DeleteTopic_t **topics = calloc(n, sizeof(rd_kafka_DeleteTopic_t *));

@@ -16,26 +16,31 @@ void tl_admin_free(struct tl_admin *a); /* NULL is fine */
 struct tl_topic_spec {
     const char *name;
     int32_t partitions;
-    int32_t replication;            /* -1: the broker's default */
+    int32_t replication;                /* -1: the broker's default */
     const struct tl_kafka_conf *config; /* topic settings, "retention.ms" and so on; may be NULL */
 };
 
 /* A topic that is there already is fine when its number of partitions is right, and TL_E_CONFLICT otherwise. TL_E_UNAVAILABLE: no broker answers. */
-int tl_admin_create_topics(struct tl_admin *a, const struct tl_topic_spec *spec, size_t n, int timeout_ms, struct tl_error *err) TL_MUST_CHECK;
+int tl_admin_create_topics(struct tl_admin *a, const struct tl_topic_spec *spec, size_t n, int timeout_ms,
+                           struct tl_error *err) TL_MUST_CHECK;
 /* Number of partitions, 0 when there is no such topic. */
-int tl_admin_partitions(struct tl_admin *a, const char *topic, int timeout_ms, int32_t *partitions, struct tl_error *err) TL_MUST_CHECK;
+int tl_admin_partitions(struct tl_admin *a, const char *topic, int timeout_ms, int32_t *partitions,
+                        struct tl_error *err) TL_MUST_CHECK;
 /* Of the whole cluster, topics that are not ours included: brokers, topics, partitions. */
 struct tl_cluster_size {
     int32_t brokers;
     int32_t topics;
     int32_t partitions;
 };
-int tl_admin_cluster(struct tl_admin *a, int timeout_ms, struct tl_cluster_size *out, struct tl_error *err) TL_MUST_CHECK;
+int tl_admin_cluster(struct tl_admin *a, int timeout_ms, struct tl_cluster_size *out,
+                     struct tl_error *err) TL_MUST_CHECK;
 /* Deletes the records of a partition before the offset. */
-int tl_admin_trim(struct tl_admin *a, const char *topic, int32_t partition, int64_t before, int timeout_ms, struct tl_error *err) TL_MUST_CHECK;
+int tl_admin_trim(struct tl_admin *a, const char *topic, int32_t partition, int64_t before, int timeout_ms,
+                  struct tl_error *err) TL_MUST_CHECK;
 /* First offset that is still there, and the next to be written. */
-int tl_admin_watermarks(struct tl_admin *a, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *high,
-                        struct tl_error *err) TL_MUST_CHECK;
-int tl_admin_delete_topics(struct tl_admin *a, const char *const *names, size_t n, int timeout_ms, struct tl_error *err) TL_MUST_CHECK;
+int tl_admin_watermarks(struct tl_admin *a, const char *topic, int32_t partition, int timeout_ms,
+                        int64_t *low, int64_t *high, struct tl_error *err) TL_MUST_CHECK;
+int tl_admin_delete_topics(struct tl_admin *a, const char *const *names, size_t n, int timeout_ms,
+                           struct tl_error *err) TL_MUST_CHECK;
 
 #endif

@@ -84,7 +84,8 @@ int tl_kafka_conf_from_json(struct tl_kafka_conf *c, const json_t *object, struc
 
     if (!json_is_object(object))
         return tl_fail(err, TL_E_CORRUPT, "Kafka properties are not a JSON object");
-    json_object_foreach((json_t *)object, name, value) {
+    json_object_foreach((json_t *)object, name, value)
+    {
         if (!json_is_string(value))
             return tl_fail(err, TL_E_CORRUPT, "Kafka property \"%s\" is not a string", name);
         if (tl_kafka_conf_set(c, name, json_string_value(value), err))

@@ -17,17 +17,20 @@ struct tl_kafka_conf {
     struct tl_kafka_property {
         char *name;
         char *value;
-    } *item;
+    } * item;
 };
 
 void tl_kafka_conf_init(struct tl_kafka_conf *c);
 void tl_kafka_conf_release(struct tl_kafka_conf *c);
 /* Sets or replaces. librdkafka's own check comes when a client is made, or by tl_kafka_conf_check. */
-int tl_kafka_conf_set(struct tl_kafka_conf *c, const char *name, const char *value, struct tl_error *err) TL_MUST_CHECK;
+int tl_kafka_conf_set(struct tl_kafka_conf *c, const char *name, const char *value,
+                      struct tl_error *err) TL_MUST_CHECK;
 const char *tl_kafka_conf_get(const struct tl_kafka_conf *c, const char *name); /* NULL: not set */
-int tl_kafka_conf_copy(struct tl_kafka_conf *dst, const struct tl_kafka_conf *src, struct tl_error *err) TL_MUST_CHECK;
+int tl_kafka_conf_copy(struct tl_kafka_conf *dst, const struct tl_kafka_conf *src,
+                       struct tl_error *err) TL_MUST_CHECK;
 /* From a JSON object of strings. c must be initialized. */
-int tl_kafka_conf_from_json(struct tl_kafka_conf *c, const json_t *object, struct tl_error *err) TL_MUST_CHECK;
+int tl_kafka_conf_from_json(struct tl_kafka_conf *c, const json_t *object,
+                            struct tl_error *err) TL_MUST_CHECK;
 json_t *tl_kafka_conf_to_json(const struct tl_kafka_conf *c);
 /* Whether librdkafka knows every name and takes every value; TL_E_REFUSED names the first that it does not. */
 int tl_kafka_conf_check(const struct tl_kafka_conf *c, struct tl_error *err) TL_MUST_CHECK;

@@ -54,7 +54,8 @@ static void revoke(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
         tl_warn(c->log, "kafka", "unassign: %s", rd_kafka_err2str(code));
 }
 
-static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list, void *opaque)
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list,
+                         void *opaque)
 {
     struct tl_consumer *c = opaque;
 
@@ -101,8 +102,10 @@ static int set_own(rd_kafka_conf_t *rd, const struct tl_consumer_options *o, str
     return 0;
 }
 
-struct tl_consumer *tl_consumer_new(const struct tl_kafka_conf *conf, const struct tl_consumer_options *options,
-                                    const struct tl_consumer_events *events, struct tl_log *log, struct tl_error *err)
+struct tl_consumer *tl_consumer_new(const struct tl_kafka_conf *conf,
+                                    const struct tl_consumer_options *options,
+                                    const struct tl_consumer_events *events, struct tl_log *log,
+                                    struct tl_error *err)
 {
     struct tl_consumer *c = calloc(1, sizeof *c);
     rd_kafka_conf_t *rd;
@@ -153,7 +156,8 @@ int tl_consumer_subscribe(struct tl_consumer *c, const char *const *topics, size
 static void tell(struct tl_consumer *c, const rd_kafka_message_t *m)
 {
     if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-        c->events.trouble(c->events.app, rd_kafka_topic_name(m->rkt), m->partition, rd_kafka_message_errstr(m));
+        c->events.trouble(c->events.app, rd_kafka_topic_name(m->rkt), m->partition,
+                          rd_kafka_message_errstr(m));
     else
         tl_info(c->log, "kafka", "consumer: %s", rd_kafka_message_errstr(m));
 }
@@ -169,7 +173,8 @@ int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err)
     if (m)
         rd_kafka_message_destroy(m);
     if (code)
-        return tl_fail(err, TL_E_FATAL, "the Kafka consumer can't go on: %s: %s", rd_kafka_err2name(code), text);
+        return tl_fail(err, TL_E_FATAL, "the Kafka consumer can't go on: %s: %s", rd_kafka_err2name(code),
+                       text);
     return 0;
 }
 
@@ -197,7 +202,8 @@ static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t
     return list;
 }
 
-int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition, int64_t offset, struct tl_error *err)
+int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition, int64_t offset,
+                     struct tl_error *err)
 {
     enum { SEEK_WAIT_MS = 1000 };
     rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, offset);
@@ -216,7 +222,8 @@ int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition
     return 0;
 }
 
-int tl_consumer_store(struct tl_consumer *c, const char *topic, int32_t partition, int64_t next, struct tl_error *err)
+int tl_consumer_store(struct tl_consumer *c, const char *topic, int32_t partition, int64_t next,
+                      struct tl_error *err)
 {
     rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, next);
     rd_kafka_resp_err_t code;

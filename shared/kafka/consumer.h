@@ -41,10 +41,13 @@ struct tl_consumer_options {
     bool from_stored;
 };
 
-struct tl_consumer *tl_consumer_new(const struct tl_kafka_conf *conf, const struct tl_consumer_options *options,
-                                    const struct tl_consumer_events *events, struct tl_log *log, struct tl_error *err);
+struct tl_consumer *tl_consumer_new(const struct tl_kafka_conf *conf,
+                                    const struct tl_consumer_options *options,
+                                    const struct tl_consumer_events *events, struct tl_log *log,
+                                    struct tl_error *err);
 /* Replaces the set of topics; they exist. n may be 0. */
-int tl_consumer_subscribe(struct tl_consumer *c, const char *const *topics, size_t n, struct tl_error *err) TL_MUST_CHECK;
+int tl_consumer_subscribe(struct tl_consumer *c, const char *const *topics, size_t n,
+                          struct tl_error *err) TL_MUST_CHECK;
 /* Serves events; waits up to wait_ms for one. -1 with TL_E_FATAL when the member can't go on. */
 int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err) TL_MUST_CHECK;
 /* Leaves the group: everything is revoked and stored offsets are committed. Queues must be freed after it, before tl_consumer_free. */
@@ -52,9 +55,11 @@ int tl_consumer_close(struct tl_consumer *c, struct tl_error *err) TL_MUST_CHECK
 void tl_consumer_free(struct tl_consumer *c); /* NULL is fine */
 
 /* The next message popped of the partition has this offset or a later one. TL_E_AGAIN: not possible at this moment. */
-int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition, int64_t offset, struct tl_error *err) TL_MUST_CHECK;
+int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition, int64_t offset,
+                     struct tl_error *err) TL_MUST_CHECK;
 /* Remembers that everything before `next` is done; committed to Kafka about once a second and at close. */
-int tl_consumer_store(struct tl_consumer *c, const char *topic, int32_t partition, int64_t next, struct tl_error *err) TL_MUST_CHECK;
+int tl_consumer_store(struct tl_consumer *c, const char *topic, int32_t partition, int64_t next,
+                      struct tl_error *err) TL_MUST_CHECK;
 
 struct tl_kqueue *tl_kqueue_new(struct tl_consumer *c, struct tl_error *err);
 void tl_kqueue_free(struct tl_kqueue *q); /* NULL is fine */
@@ -67,7 +72,7 @@ struct tl_message {
     int64_t offset;
     struct tl_str value;
     struct tl_envelope envelope; /* borrows from the message */
-    bool ours;                   /* false: the headers are not what our messages have; `why` says what is wrong */
+    bool ours; /* false: the headers are not what our messages have; `why` says what is wrong */
     struct tl_error why;
     void *impl;
 };

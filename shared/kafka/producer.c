@@ -69,15 +69,17 @@ static int set_own(rd_kafka_conf_t *rd, const struct tl_producer_options *o, str
         tl_rdkafka_set_int(rd, "message.timeout.ms", o->message_timeout_ms, err) ||
         tl_rdkafka_set_int(rd, "message.max.bytes", TL_MESSAGE_MAX, err) ||
         /* A message is a batch already: waiting for more of them only costs time. */
-        tl_rdkafka_set(rd, "linger.ms", "0", err) || tl_rdkafka_set(rd, "socket.nagle.disable", "true", err) ||
+        tl_rdkafka_set(rd, "linger.ms", "0", err) ||
+        tl_rdkafka_set(rd, "socket.nagle.disable", "true", err) ||
         tl_rdkafka_set(rd, "reconnect.backoff.max.ms", "1000", err) ||
         tl_rdkafka_set(rd, "topic.metadata.refresh.sparse", "true", err))
         return -1;
     return o->client_id ? tl_rdkafka_set(rd, "client.id", o->client_id, err) : 0;
 }
 
-struct tl_producer *tl_producer_new(const struct tl_kafka_conf *conf, const struct tl_producer_options *options,
-                                    tl_producer_ack *ack, void *app, struct tl_log *log, struct tl_error *err)
+struct tl_producer *tl_producer_new(const struct tl_kafka_conf *conf,
+                                    const struct tl_producer_options *options, tl_producer_ack *ack,
+                                    void *app, struct tl_log *log, struct tl_error *err)
 {
     struct tl_producer *p = calloc(1, sizeof *p);
     rd_kafka_conf_t *rd;
@@ -122,8 +124,9 @@ void tl_producer_free(struct tl_producer *p)
     free(p);
 }
 
-static int enqueue(struct tl_producer *p, const char *topic, int32_t partition, const struct tl_headers *headers,
-                struct tl_str value, const struct sent *what, struct tl_error *err)
+static int enqueue(struct tl_producer *p, const char *topic, int32_t partition,
+                   const struct tl_headers *headers, struct tl_str value, const struct sent *what,
+                   struct tl_error *err)
 {
     rd_kafka_headers_t *rd_headers;
     rd_kafka_error_t *failed;
@@ -173,8 +176,9 @@ static int enqueue(struct tl_producer *p, const char *topic, int32_t partition, 
     return 0;
 }
 
-int tl_producer_send(struct tl_producer *p, const char *topic, int32_t partition, const struct tl_headers *headers,
-                     struct tl_str value, void *message_app, struct tl_error *err)
+int tl_producer_send(struct tl_producer *p, const char *topic, int32_t partition,
+                     const struct tl_headers *headers, struct tl_str value, void *message_app,
+                     struct tl_error *err)
 {
     struct sent what = {.message_app = message_app, .ack = p->ack, .app = p->app};
 
@@ -194,7 +198,8 @@ int tl_producer_check(struct tl_producer *p, struct tl_error *err)
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(p->rk, text, sizeof text);
 
     if (code)
-        return tl_fail(err, TL_E_FATAL, "the Kafka producer can't go on: %s: %s", rd_kafka_err2name(code), text);
+        return tl_fail(err, TL_E_FATAL, "the Kafka producer can't go on: %s: %s", rd_kafka_err2name(code),
+                       text);
     return 0;
 }
 
@@ -243,8 +248,9 @@ static void on_waited(void *app, void *message_app, int64_t offset, const struct
         w->err = *err;
 }
 
-int tl_producer_send_wait(struct tl_producer *p, const char *topic, int32_t partition, const struct tl_headers *headers,
-                          struct tl_str value, int timeout_ms, struct tl_error *err)
+int tl_producer_send_wait(struct tl_producer *p, const char *topic, int32_t partition,
+                          const struct tl_headers *headers, struct tl_str value, int timeout_ms,
+                          struct tl_error *err)
 {
     int64_t end = tl_clock_ms() + timeout_ms;
     struct waited w = {0};
@@ -268,7 +274,8 @@ int tl_producer_send_wait(struct tl_producer *p, const char *topic, int32_t part
     if (!w.failed)
         return 0;
     if (w.err.code == TL_E_INTERRUPTED)
-        return tl_fail(err, TL_E_UNAVAILABLE, "Kafka does not answer%s%s", p->trouble[0] ? ": " : "", p->trouble);
+        return tl_fail(err, TL_E_UNAVAILABLE, "Kafka does not answer%s%s", p->trouble[0] ? ": " : "",
+                       p->trouble);
     *err = w.err;
     return -1;
 }

@@ -20,14 +20,15 @@ struct tl_producer;
 typedef void tl_producer_ack(void *app, void *message_app, int64_t offset, const struct tl_error *err);
 
 struct tl_producer_options {
-    size_t queue_bytes;        /* of values on the way; at least one message always fits */
-    int message_timeout_ms;    /* 0: never give a message up */
-    const char *compression;   /* "none", "lz4", "zstd" */
-    const char *client_id;     /* shown in the broker's logs */
+    size_t queue_bytes;      /* of values on the way; at least one message always fits */
+    int message_timeout_ms;  /* 0: never give a message up */
+    const char *compression; /* "none", "lz4", "zstd" */
+    const char *client_id;   /* shown in the broker's logs */
 };
 
-struct tl_producer *tl_producer_new(const struct tl_kafka_conf *conf, const struct tl_producer_options *options, tl_producer_ack *ack, void *app,
-                                    struct tl_log *log, struct tl_error *err);
+struct tl_producer *tl_producer_new(const struct tl_kafka_conf *conf,
+                                    const struct tl_producer_options *options, tl_producer_ack *ack,
+                                    void *app, struct tl_log *log, struct tl_error *err);
 /* Waits for nothing: what is not settled is settled with TL_E_INTERRUPTED from within. NULL is fine. */
 void tl_producer_free(struct tl_producer *p);
 
@@ -35,8 +36,9 @@ void tl_producer_free(struct tl_producer *p);
  * Takes the value by reference: it must live until its ack, which always comes. headers are copied.
  * TL_E_AGAIN: the queue is full, poll and try again. TL_E_TOO_LARGE: no broker will take it. TL_E_FATAL: make a new producer.
  */
-int tl_producer_send(struct tl_producer *p, const char *topic, int32_t partition, const struct tl_headers *headers, struct tl_str value,
-                     void *message_app, struct tl_error *err) TL_MUST_CHECK;
+int tl_producer_send(struct tl_producer *p, const char *topic, int32_t partition,
+                     const struct tl_headers *headers, struct tl_str value, void *message_app,
+                     struct tl_error *err) TL_MUST_CHECK;
 /* Calls acks that are due; waits up to wait_ms for the first. Returns how many. */
 int tl_producer_poll(struct tl_producer *p, int wait_ms);
 /* Until everything sent is settled: 0; TL_E_TIMEOUT, TL_E_FATAL. */
@@ -49,7 +51,8 @@ size_t tl_producer_pending(const struct tl_producer *p);
 const char *tl_producer_trouble(struct tl_producer *p);
 
 /* Sends one message and waits for its ack; for control messages. */
-int tl_producer_send_wait(struct tl_producer *p, const char *topic, int32_t partition, const struct tl_headers *headers, struct tl_str value,
-                          int timeout_ms, struct tl_error *err) TL_MUST_CHECK;
+int tl_producer_send_wait(struct tl_producer *p, const char *topic, int32_t partition,
+                          const struct tl_headers *headers, struct tl_str value, int timeout_ms,
+                          struct tl_error *err) TL_MUST_CHECK;
 
 #endif

@@ -9,8 +9,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 {
     struct tl_log *log = rd_kafka_opaque(rk) ? *(struct tl_log **)rd_kafka_opaque(rk) : NULL;
 
-    tl_log_at(log, level <= LOG_CRIT ? TL_LOG_ERROR : TL_LOG_DEBUG, "kafka", "%s %s: %s", rd_kafka_name(rk), facility,
-              text);
+    tl_log_at(log, level <= LOG_CRIT ? TL_LOG_ERROR : TL_LOG_DEBUG, "kafka", "%s %s: %s", rd_kafka_name(rk),
+              facility, text);
 }
 
 static void on_log_silent(const rd_kafka_t *rk, int level, const char *facility, const char *text)

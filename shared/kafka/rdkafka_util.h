@@ -13,8 +13,10 @@
 rd_kafka_conf_t *tl_rdkafka_conf(const struct tl_kafka_conf *c, struct tl_log *log, struct tl_error *err);
 
 /* Sets what the tool itself decides. TL_E_REFUSED when this librdkafka does not know it. */
-int tl_rdkafka_set(rd_kafka_conf_t *rd, const char *name, const char *value, struct tl_error *err) TL_MUST_CHECK;
-int tl_rdkafka_set_int(rd_kafka_conf_t *rd, const char *name, long long value, struct tl_error *err) TL_MUST_CHECK;
+int tl_rdkafka_set(rd_kafka_conf_t *rd, const char *name, const char *value,
+                   struct tl_error *err) TL_MUST_CHECK;
+int tl_rdkafka_set_int(rd_kafka_conf_t *rd, const char *name, long long value,
+                       struct tl_error *err) TL_MUST_CHECK;
 /* The same for a setting that only some versions have. */
 void tl_rdkafka_set_if_known(rd_kafka_conf_t *rd, const char *name, const char *value);
 

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/upload/upload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli/client/coordinator.h"
+#include "cli/client/outcome.h"
+#include "cli/upload/dryrun.h"
+#include "cli/upload/sender.h"
+#include "cli/upload/sources.h"
+#include "shared/base/clock.h"
+#include "shared/wire/dialect.h"
+
+enum { TELL_EVERY_MS = 1000 };
+
+struct upload {
+    const struct upload_options *o;
+    struct upload_ui *ui;
+    struct coordinator *coordinator;
+    struct tl_log log;
+    struct sources sources;
+
+    /* from the coordinator */
+    struct tl_schema *schema;
+    int32_t partitions;
+    char id[TL_UPLOAD_ID_MAX + 1]; /* "" until it is begun */
+    char *topic;
+    struct tl_kafka_conf kafka;
+    int64_t *skip; /* of each partition */
+    json_t *last;  /* the upload's object as it was told last; NULL */
+
+    struct splitter *splitter;
+    struct sender *sender;
+    size_t at;       /* index of the source that is read */
+    bool file_begun; /* the sender knows it */
+    char format[TL_FORMAT_MAX];
+    int64_t told; /* when progress was told last, tl_clock_ms */
+};
+
+/* ------------------------------------------------------------------ progress */
+
+static void show(struct upload *u)
+{
+    struct upload_progress p = {.state = "sending", .waiting = ""};
+    struct split_totals totals = splitter_totals(u->splitter);
+
+    if (u->last)
+        upload_progress_from(&p, u->last);
+    p.table = u->o->table;
+    p.upload = u->id;
+    p.bytes_sent = totals.bytes;
+    p.bytes_total = u->sources.bytes;
+    p.rows_read = totals.rows;
+    if (u->sender && sender_trouble(u->sender)[0])
+        p.waiting = sender_trouble(u->sender);
+    upload_ui_progress(u->ui, &p);
+}
+
+/* The upload ended in another way than by our doing: cancelled, or too many errors. */
+static int check_state(struct upload *u, struct tl_error *err)
+{
+    if (!u->last || !outcome_final(u->last))
+        return 0;
+    return tl_fail(err, TL_E_CONFLICT, "the upload has ended: %s", upload_text(u->last, "state"));
+}
+
+static int tell(struct upload *u, struct tl_error *err)
+{
+    struct split_totals totals = splitter_totals(u->splitter);
+    json_t *change = json_pack("{s:I, s:I}", "rows_read", (json_int_t)totals.rows, "bytes_sent",
+                               (json_int_t)totals.bytes);
+    json_t *answer = NULL;
+    struct tl_error lost = {0};
+
+    if (!change)
+        return tl_fail_nomem(err);
+    /* A coordinator that is away for a while is no reason to stop: the rows go to Kafka. */
+    if (coordinator_upload_patch(u->coordinator, u->id, change, &answer, &lost) == 0) {
+        json_decref(u->last);
+        u->last = answer;
+    }
+    json_decref(change);
+    u->told = tl_clock_ms();
+    if (lost.code == TL_E_CONFLICT && !answer) {
+        if (coordinator_upload_get(u->coordinator, u->id, 0, 0, &answer, err))
+            return -1;
+        json_decref(u->last);
+        u->last = answer;
+    }
+    return check_state(u, err);
+}
+
+/* Called all the time, from the sender and from the splitter. */
+static int tick(void *app, struct tl_error *err)
+{
+    struct upload *u = app;
+
+    if (interrupt_signal(u->ui->interrupt))
+        return tl_fail(err, TL_E_INTERRUPTED, "interrupted");
+    show(u);
+    if (u->sender && tl_clock_ms() - u->told >= TELL_EVERY_MS)
+        return tell(u, err);
+    return 0;
+}
+
+/* ------------------------------------------------------------------ look */
+
+static void recycle(void *app, char *value, size_t cap)
+{
+    struct upload *u = app;
+
+    splitter_recycle(u->splitter, value, cap);
+}
+
+static int on_batch(void *app, struct batch *batch, struct tl_error *err)
+{
+    struct upload *u = app;
+
+    if (!u->file_begun) {
+        if (sender_begin_file(u->sender, u->sources.item[u->at].encoded, splitter_columns(u->splitter),
+                              err)) {
+            free(batch->value);
+            free(batch->malformed);
+            return -1;
+        }
+        u->file_begun = true;
+    }
+    return sender_send(u->sender, batch, err) ? -1 : tick(u, err);
+}
+
+static int make_splitter(struct upload *u, struct tl_error *err)
+{
+    struct split_options options = {
+        .dialect = u->o->dialect,
+        .header = u->o->header,
+        .columns = u->o->columns,
+        .map = u->o->map,
+        .nmap = u->o->nmap,
+        .partitions = u->partitions,
+        .batch_bytes = UPLOAD_BATCH_BYTES,
+        .record_max = UPLOAD_RECORD_MAX,
+        .malformed_in_a_row = SPLITTER_MALFORMED_IN_A_ROW,
+        .on_read = tick,
+    };
+
+    splitter_free(u->splitter);
+    u->splitter = splitter_new(u->schema, &options, on_batch, u, err);
+    return u->splitter ? sources_check_headers(&u->sources, u->splitter, err) : -1;
+}
+
+static int look(struct upload *u, struct tl_error *err)
+{
+    json_t *tenant, *table;
+    int rc;
+
+    if (coordinator_tenant_get(u->coordinator, &tenant, err))
+        return -1;
+    u->partitions = (int32_t)upload_number(tenant, "partitions", 0);
+    json_decref(tenant);
+    if (u->partitions < 1)
+        return tl_fail(err, TL_E_CORRUPT, "the coordinator does not say how many partitions the tenant has");
+    if (coordinator_table_get(u->coordinator, u->o->table, 0, &table, err))
+        return -1;
+    rc = tl_schema_from_json(table, &u->schema, err);
+    json_decref(table);
+    return rc ? -1 : make_splitter(u, err);
+}
+
+/* ------------------------------------------------------------------ begin */
+
+static json_t *describe_max_errors(const struct max_errors *m)
+{
+    switch (m->kind) {
+    case MAX_ERRORS_ROWS:
+        return json_pack("{s:I}", "rows", (json_int_t)m->rows);
+    case MAX_ERRORS_PERCENT:
+        return json_pack("{s:f}", "percent", m->percent);
+    case MAX_ERRORS_NONE:
+        break;
+    }
+    return json_null();
+}
+
+/* The names of the columns as a first line, for rejected records that are given back. */
+static json_t *describe_header(const struct upload *u)
+{
+    char *line = strdup(splitter_columns(u->splitter));
+    json_t *json;
+
+    for (char *c = line; c && *c; c++)
+        if (*c == ',')
+            *c = u->o->dialect.delimiter;
+    json = line && *line ? json_string(line) : json_null();
+    free(line);
+    return json;
+}
+
+static json_t *describe(struct upload *u)
+{
+    json_t *bytes = u->sources.bytes < 0 ? json_null() : json_integer(u->sources.bytes);
+    json_t *request = json_pack("{s:s, s:o, s:o, s:b, s:i, s:s, s:o, s:o}", "table", u->o->table, "files",
+                                sources_to_json(&u->sources), "bytes_total", bytes, "resumable",
+                                !u->sources.trickle, "batch_bytes", (int)UPLOAD_BATCH_BYTES, "dialect",
+                                u->format, "header", describe_header(u), "max_errors",
+                                describe_max_errors(&u->o->max_errors));
+
+    if (request && u->o->id && json_object_set_new(request, "upload", json_string(u->o->id))) {
+        json_decref(request);
+        return NULL;
+    }
+    return request;
+}
+
+/* What the coordinator answered to the upload's making. */
+static int read_session(struct upload *u, const json_t *session, struct tl_error *err)
+{
+    const char *id, *topic;
+    json_t *schema, *kafka, *seqs, *seq;
+    int partitions;
+    size_t i;
+
+    if (json_unpack((json_t *)session, "{s:s, s:s, s:o, s:o, s:o, s:i}", "upload", &id, "topic", &topic,
+                    "schema", &schema, "kafka", &kafka, "last_seqs", &seqs, "partitions", &partitions) ||
+        !tl_str_copy(tl_str(id), u->id, sizeof u->id) || partitions < 1)
+        return tl_fail(err, TL_E_CORRUPT,
+                       "the coordinator describes an upload in a way that is not understood");
+    u->partitions = partitions;
+    u->topic = strdup(topic);
+    u->skip = calloc((size_t)partitions, sizeof *u->skip);
+    if (!u->topic || !u->skip)
+        return tl_fail_nomem(err);
+    json_array_foreach(seqs, i, seq) if (i < (size_t)partitions) u->skip[i] = json_integer_value(seq);
+    if (tl_kafka_conf_from_json(&u->kafka, kafka, err))
+        return -1;
+    if (upload_number(schema, "version", 0) == u->schema->version &&
+        upload_number(schema, "table_id", 0) == u->schema->table_id)
+        return 0;
+    /* The table changed between look and begin: the headers have to fit what it is now. */
+    splitter_free(u->splitter);
+    u->splitter = NULL;
+    tl_schema_free(u->schema);
+    u->schema = NULL;
+    return tl_schema_from_json(schema, &u->schema, err) ? -1 : make_splitter(u, err);
+}
+
+static int make_sender(struct upload *u, struct tl_error *err)
+{
+    struct sender_options options = {
+        .kafka = &u->kafka,
+        .topic = u->topic,
+        .compression = u->o->compression ? u->o->compression : UPLOAD_COMPRESSION,
+        .partitions = u->partitions,
+        .skip = u->skip,
+        .log = &u->log,
+        .tick = tick,
+        .recycle = recycle,
+        .app = u,
+    };
+
+    tl_envelope_init(&options.common, TL_MSG_ROWS);
+    options.common.table = tl_str(u->schema->table);
+    options.common.table_id = u->schema->table_id;
+    options.common.version = u->schema->version;
+    options.common.upload = tl_str(u->id);
+    options.common.format = tl_str(u->format);
+    u->sender = sender_new(&options, err);
+    return u->sender ? 0 : -1;
+}
+
+static int begin(struct upload *u, struct tl_error *err)
+{
+    json_t *request = describe(u);
+    json_t *session;
+
+    if (!request)
+        return tl_fail_nomem(err);
+    if (coordinator_upload_create(u->coordinator, request, &session, err)) {
+        json_decref(request);
+        return -1;
+    }
+    json_decref(request);
+    u->last = session;
+    u->told = tl_clock_ms();
+    return read_session(u, session, err) || make_sender(u, err) ? -1 : 0;
+}
+
+/* ------------------------------------------------------------------ send, end */
+
+static int send_all(struct upload *u, struct tl_error *err)
+{
+    for (u->at = 0; u->at < u->sources.n; u->at++) {
+        u->file_begun = false;
+        if (splitter_run(u->splitter, u->sources.item[u->at].source, err))
+            return -1;
+    }
+    if (sender_flush(u->sender, err))
+        return -1;
+    for (int32_t p = 0; p < u->partitions; p++)
+        if (sender_end(u->sender, p, splitter_batches(u->splitter, p), splitter_rows(u->splitter, p), err))
+            return -1;
+    return sender_flush(u->sender, err);
+}
+
+static int tell_sent(struct upload *u, struct tl_error *err)
+{
+    struct split_totals totals = splitter_totals(u->splitter);
+    json_t *change = json_pack("{s:s, s:I, s:I}", "state", "processing", "rows_read", (json_int_t)totals.rows,
+                               "bytes_sent", (json_int_t)totals.bytes);
+    json_t *answer = NULL;
+    int rc;
+
+    if (!change)
+        return tl_fail_nomem(err);
+    /* All that matters is in Kafka: a coordinator that is being restarted learns of the end from there. */
+    rc = coordinator_upload_patch(u->coordinator, u->id, change, &answer, err);
+    json_decref(change);
+    if (rc && err->code != TL_E_UNAVAILABLE && err->code != TL_E_TIMEOUT && err->code != TL_E_CONFLICT)
+        return -1;
+    if (answer) {
+        json_decref(u->last);
+        u->last = answer;
+    }
+    return 0;
+}
+
+/* The upload can't go on: the coordinator is told, so that it ends instead of waiting for more. */
+static void tell_failed(struct upload *u, const struct tl_error *why)
+{
+    json_t *change = json_pack("{s:s, s:s}", "state", "failed", "reason", why->text);
+    struct tl_error err;
+
+    if (change && coordinator_upload_patch(u->coordinator, u->id, change, NULL, &err))
+        upload_ui_warn(u->ui, "the coordinator could not be told that upload %s failed: %s", u->id, err.text);
+    json_decref(change);
+}
+
+/* Interrupted, or Kafka is out of reach: what is there stays. */
+static int ended_early(struct upload *u, struct tl_error *err)
+{
+    int number = interrupt_signal(u->ui->interrupt);
+
+    if (u->last && outcome_final(u->last))
+        return upload_ui_finished(u->ui, u->last, err);
+    if (err->code == TL_E_INTERRUPTED && number) {
+        tl_fail(err, TL_E_INTERRUPTED, "the sender was interrupted");
+        tell_failed(u, err);
+        upload_ui_warn(
+            u->ui, "interrupted; upload %s has ended with a part of its rows applied; upload the file again",
+            u->id);
+        return interrupt_exit_code(number);
+    }
+    tell_failed(u, err);
+    return -1;
+}
+
+static int run(struct upload *u, struct tl_error *err)
+{
+    if (look(u, err) || begin(u, err))
+        return -1;
+    if (u->sources.trickle)
+        upload_ui_note(u->ui, "reading from standard input: this upload (%s) can't be resumed", u->id);
+    if (send_all(u, err) || tell_sent(u, err))
+        return ended_early(u, err);
+    if (u->o->detach)
+        return upload_ui_detached(u->ui, u->last, err) ? -1 : EXIT_DONE;
+    return upload_ui_watch(u->ui, u->coordinator, u->id, u->o->timeout_ms, err);
+}
+
+int upload_run(const struct upload_options *options, struct upload_ui *ui, struct tl_error *err)
+{
+    struct upload u = {.o = options, .ui = ui};
+    int rc = -1;
+
+    tl_log_init(&u.log, STDERR_FILENO, TL_LOG_ERROR);
+    tl_kafka_conf_init(&u.kafka);
+    tl_dialect_format(&options->dialect, u.format);
+    if (sources_open(&u.sources, options->files, options->nfiles, err) == 0) {
+        u.coordinator = coordinator_open(ui->cli->settings, err);
+        if (u.coordinator) {
+            interrupt_on(ui->interrupt, coordinator_interrupt, u.coordinator);
+            rc = options->dry_run ? dryrun(options, ui, u.coordinator, &u.sources, err) : run(&u, err);
+            interrupt_on(ui->interrupt, NULL, NULL);
+        }
+    }
+    sender_free(u.sender);
+    splitter_free(u.splitter);
+    coordinator_close(u.coordinator);
+    sources_close(&u.sources);
+    tl_schema_free(u.schema);
+    tl_kafka_conf_release(&u.kafka);
+    json_decref(u.last);
+    free(u.topic);
+    free(u.skip);
+    return rc;
+}

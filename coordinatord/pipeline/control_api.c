@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "coordinatord/pipeline/control_api.h"
+
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/http/client.h"
+
+enum {
+    CALL_MS = 5000,
+    WAITING_EVERY_MS = 1000,
+    SCHEMAS_MAX = 32, /* versions kept; the one that was not used for longest makes room */
+    PATH_MAX_BYTES = 512
+};
+
+struct cached_schema {
+    char tenant[TL_TENANT_MAX + 1];
+    struct tl_schema *schema;
+    uint64_t used;
+};
+
+struct control_api {
+    struct tl_http *http;
+    struct cached_schema schemas[SCHEMAS_MAX];
+    uint64_t clock; /* of uses, for the cache */
+    int64_t waiting_told;
+    int32_t waiting_partition;
+    bool waiting;
+};
+
+struct control_api *control_api_new(const char *url, const char *token, struct tl_error *err)
+{
+    struct control_api *c = calloc(1, sizeof *c);
+
+    if (!c) {
+        tl_fail_nomem(err);
+        return NULL;
+    }
+    c->http = tl_http_new(url, token, err);
+    if (!c->http) {
+        free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void control_api_free(struct control_api *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < SCHEMAS_MAX; i++)
+        tl_schema_free(c->schemas[i].schema);
+    tl_http_free(c->http);
+    free(c);
+}
+
+void tenant_info_release(struct tenant_info *t)
+{
+    free(t->sink_url);
+    free(t->errors_url);
+    tl_kafka_conf_release(&t->kafka);
+    *t = (struct tenant_info){0};
+}
+
+int tenant_info_copy(struct tenant_info *dst, const struct tenant_info *src, struct tl_error *err)
+{
+    *dst = *src;
+    tl_kafka_conf_init(&dst->kafka);
+    dst->sink_url = strdup(src->sink_url);
+    dst->errors_url = strdup(src->errors_url);
+    if (!dst->sink_url || !dst->errors_url)
+        tl_fail_nomem(err);
+    else if (tl_kafka_conf_copy(&dst->kafka, &src->kafka, err) == 0)
+        return 0;
+    tenant_info_release(dst);
+    return -1;
+}
+
+void tenant_list_release(struct tenant_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        tenant_info_release(&list->item[i]);
+    free(list->item);
+    *list = (struct tenant_list){0};
+}
+
+static int read_tenant(const json_t *json, struct tenant_info *t, struct tl_error *err)
+{
+    const char *name, *cluster, *state, *sink, *errors;
+    json_t *kafka;
+    int partitions;
+
+    if (json_unpack((json_t *)json, "{s:s, s:s, s:i, s:s, s:s, s:s, s:o}", "tenant", &name, "cluster",
+                    &cluster, "partitions", &partitions, "state", &state, "sink", &sink, "errors", &errors,
+                    "kafka", &kafka))
+        return tl_fail(err, TL_E_CORRUPT, "control describes a tenant in a way that is not understood");
+    if (!tl_str_copy(tl_str(name), t->name, sizeof t->name) ||
+        !tl_str_copy(tl_str(cluster), t->cluster, sizeof t->cluster))
+        return tl_fail(err, TL_E_CORRUPT, "control names a tenant or cluster too long: \"%s\"", name);
+    t->partitions = partitions;
+    t->ready = strcmp(state, "ready") == 0;
+    tl_kafka_conf_init(&t->kafka);
+    t->sink_url = strdup(sink);
+    t->errors_url = strdup(errors);
+    if (!t->sink_url || !t->errors_url)
+        return tl_fail_nomem(err);
+    return tl_kafka_conf_from_json(&t->kafka, kafka, err);
+}
+
+int control_api_tenants(struct control_api *c, struct tenant_list *out, struct tl_error *err)
+{
+    json_t *answer, *tenants, *one;
+    size_t i;
+    int rc = 0;
+
+    *out = (struct tenant_list){0};
+    if (tl_http_call(c->http, "GET", "/v1/tenants?limit=1000", NULL, CALL_MS, &answer, err))
+        return -1;
+    tenants = json_object_get(answer, "tenants");
+    out->item = calloc(json_array_size(tenants) + 1, sizeof *out->item);
+    if (!out->item)
+        rc = tl_fail_nomem(err);
+    json_array_foreach(tenants, i, one)
+    {
+        if (rc)
+            break;
+        rc = read_tenant(one, &out->item[out->n++], err);
+    }
+    json_decref(answer);
+    if (rc)
+        tenant_list_release(out);
+    return rc;
+}
+
+static int fetch_schema(struct control_api *c, const char *tenant, struct tl_str table, int64_t table_id,
+                        int64_t version, struct tl_schema **out, struct tl_error *err)
+{
+    char path[PATH_MAX_BYTES];
+    json_t *answer;
+    int rc;
+
+    /* Names are of the whitelist: nothing in them needs escaping. */
+    snprintf(path, sizeof path, "/v1/tenants/%s/tables/%.*s/versions/%lld?table_id=%lld", tenant,
+             TL_STR_ARG(table), (long long)version, (long long)table_id);
+    if (tl_http_call(c->http, "GET", path, NULL, CALL_MS, &answer, err))
+        return -1;
+    rc = tl_schema_from_json(answer, out, err);
+    json_decref(answer);
+    return rc;
+}
+
+int control_api_schema(struct control_api *c, const char *tenant, struct tl_str table, int64_t table_id,
+                       int64_t version, const struct tl_schema **out, struct tl_error *err)
+{
+    struct cached_schema *oldest = &c->schemas[0];
+    struct tl_schema *schema;
+
+    for (size_t i = 0; i < SCHEMAS_MAX; i++) {
+        struct cached_schema *s = &c->schemas[i];
+
+        if (s->schema && s->schema->table_id == table_id && s->schema->version == version &&
+            strcmp(s->tenant, tenant) == 0 && tl_str_eq_z(table, s->schema->table)) {
+            s->used = ++c->clock;
+            *out = s->schema;
+            return 0;
+        }
+        if (s->used < oldest->used)
+            oldest = s;
+    }
+    if (fetch_schema(c, tenant, table, table_id, version, &schema, err))
+        return -1;
+    tl_schema_free(oldest->schema);
+    oldest->schema = schema;
+    oldest->used = ++c->clock;
+    snprintf(oldest->tenant, sizeof oldest->tenant, "%s", tenant);
+    *out = schema;
+    return 0;
+}
+
+void control_api_waiting(struct control_api *c, const char *role, const char *tenant, int32_t partition,
+                         const char *reason)
+{
+    int64_t now = tl_clock_ms();
+    struct tl_error err;
+    json_t *body;
+
+    if (!reason && !c->waiting)
+        return;
+    if (reason && c->waiting && c->waiting_partition == partition && now - c->waiting_told < WAITING_EVERY_MS)
+        return;
+    c->waiting = reason != NULL;
+    c->waiting_partition = partition;
+    c->waiting_told = now;
+    body = json_pack("{s:s, s:s, s:i, s:s?}", "role", role, "tenant", tenant, "partition", (int)partition,
+                     "reason", reason);
+    if (!body)
+        return;
+    if (tl_http_call(c->http, "POST", "/v1/roles/waiting", body, WAITING_EVERY_MS, NULL, &err)) {
+        /* Control is away as well; the log has the reason. */
+    }
+    json_decref(body);
+}

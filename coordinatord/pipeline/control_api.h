@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a role asks of control, and tells it: tenants, schema versions, and that it waits. Over HTTP, also within one process.
+ * One thread at a time; each worker has its own.
+ */
+#ifndef COORDINATORD_PIPELINE_CONTROL_API_H
+#define COORDINATORD_PIPELINE_CONTROL_API_H
+
+#include "coordinatord/config.h"
+#include "shared/kafka/conf.h"
+#include "shared/schema/schema.h"
+#include "shared/wire/envelope.h"
+
+struct control_api;
+
+struct control_api *control_api_new(const char *url, const char *token, struct tl_error *err);
+void control_api_free(struct control_api *c); /* NULL is fine */
+
+struct tenant_info {
+    char name[TL_TENANT_MAX + 1];
+    char cluster[TL_TENANT_MAX + 1];
+    int32_t partitions;
+    bool ready; /* its topics are there */
+    char *sink_url;
+    char *errors_url;
+    struct tl_kafka_conf kafka;
+};
+
+struct tenant_list {
+    size_t n;
+    struct tenant_info *item;
+};
+
+int control_api_tenants(struct control_api *c, struct tenant_list *out, struct tl_error *err) TL_MUST_CHECK;
+void tenant_list_release(struct tenant_list *list);
+int tenant_info_copy(struct tenant_info *dst, const struct tenant_info *src,
+                     struct tl_error *err) TL_MUST_CHECK;
+void tenant_info_release(struct tenant_info *t);
+
+/*
+ * A version of a table, from the cache or from control. *out lives until the next call. TL_E_NOT_FOUND: control does not know it (yet).
+ */
+int control_api_schema(struct control_api *c, const char *tenant, struct tl_str table, int64_t table_id,
+                       int64_t version, const struct tl_schema **out, struct tl_error *err) TL_MUST_CHECK;
+
+/* Tells control that the role waits, and why; reason NULL: it goes on. At most once a second for the same partition. Failing to is no matter. */
+void control_api_waiting(struct control_api *c, const char *role, const char *tenant, int32_t partition,
+                         const char *reason);
+
+#endif

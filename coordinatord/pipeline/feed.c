@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "coordinatord/pipeline/feed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+
+enum { BACKOFF_FIRST_MS = 20, BACKOFF_MAX_MS = 5000, TELL_FROM_MS = 300, LOCKED_MS = 5 };
+
+int feed_open(struct feed *f, struct worker *w, struct tl_error *err)
+{
+    f->worker = w;
+    f->ops = sink_for_url(w->tenant.sink_url, err);
+    f->backoff_ms = BACKOFF_FIRST_MS;
+    return f->ops ? 0 : -1;
+}
+
+void feed_close(struct feed *f)
+{
+    if (f->sink)
+        f->ops->close(f->sink);
+    f->sink = NULL;
+    f->in_transaction = false;
+}
+
+int feed_lane_added(struct lane *lane, struct tl_error *err)
+{
+    lane->state = calloc(1, sizeof(struct feed_lane));
+    return lane->state ? 0 : tl_fail_nomem(err);
+}
+
+/* Rolls back and places the lanes anew. */
+static void abandon(struct feed *f)
+{
+    if (f->sink)
+        f->ops->rollback(f->sink);
+    f->in_transaction = false;
+    for (struct lane *l = f->worker->lanes; l; l = l->next) {
+        struct feed_lane *fl = l->state;
+
+        fl->placed = false;
+    }
+}
+
+void feed_lane_removed(struct feed *f, struct lane *lane)
+{
+    abandon(f);
+    free(lane->state);
+    lane->state = NULL;
+}
+
+void feed_give_up(struct feed *f, const struct tl_error *why)
+{
+    struct worker *w = f->worker;
+    char text[700];
+    bool broken = why->code == TL_E_UNAVAILABLE || why->code == TL_E_FATAL || why->code == TL_E_IO;
+
+    snprintf(text, sizeof text, "waiting for the sink: %s", why->text);
+    abandon(f);
+    /* A connection that failed in a way of its own is made anew: what it was in the middle of is not known. */
+    if (broken)
+        feed_close(f);
+    if (f->backoff_ms >= TELL_FROM_MS) {
+        if (!f->told)
+            tl_warn(w->log, w->ops->name, "tenant %s: %s", w->tenant.name, text);
+        f->told = true;
+    } else {
+        tl_debug(w->log, w->ops->name, "tenant %s: %s", w->tenant.name, text);
+    }
+    worker_wait(w, f->backoff_ms, NULL, f->told ? text : NULL);
+    f->backoff_ms = TL_MIN(f->backoff_ms * 2, BACKOFF_MAX_MS);
+}
+
+static void goes_on(struct feed *f)
+{
+    f->backoff_ms = BACKOFF_FIRST_MS;
+    if (!f->told)
+        return;
+    f->told = false;
+    tl_info(f->worker->log, f->worker->ops->name, "tenant %s: the sink works again", f->worker->tenant.name);
+    worker_goes_on(f->worker);
+}
+
+static int place(struct feed *f, struct lane *lane, struct tl_error *err)
+{
+    struct feed_lane *fl = lane->state;
+    int64_t next;
+
+    if (f->ops->offset(f->sink, lane->topic, lane->partition, &next, err))
+        return -1;
+    if (tl_consumer_seek(f->worker->consumer, lane->topic, lane->partition, next, err))
+        return -1;
+    fl->committed = fl->next = next;
+    fl->placed = true;
+    tl_debug(f->worker->log, f->worker->ops->name, "%s [%d] goes on at @%lld", lane->topic, lane->partition,
+             (long long)next);
+    return 0;
+}
+
+bool feed_ready(struct feed *f)
+{
+    struct worker *w = f->worker;
+    struct tl_error err;
+
+    if (!w->lanes)
+        return false;
+    if (!f->sink) {
+        struct sink_conf conf = {.url = w->tenant.sink_url, .tenant = w->tenant.name, .log = w->log};
+
+        f->sink = f->ops->open(&conf, &err);
+        if (!f->sink) {
+            feed_give_up(f, &err);
+            return false;
+        }
+    }
+    for (struct lane *l = w->lanes; l; l = l->next) {
+        struct feed_lane *fl = l->state;
+
+        if (fl->halted[0])
+            control_api_waiting(w->control, w->ops->name, w->tenant.name, l->partition, fl->halted);
+        if (!fl->placed && place(f, l, &err)) {
+            if (err.code == TL_E_AGAIN)
+                worker_wait(w, LOCKED_MS, NULL, NULL);
+            else
+                feed_give_up(f, &err);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool feed_wants(const struct feed *f, const struct lane *lane, const struct tl_message *m)
+{
+    const struct feed_lane *fl = lane->state;
+
+    return f->sink && fl->placed && !fl->halted[0] && m->offset >= fl->next;
+}
+
+bool feed_begin(struct feed *f)
+{
+    struct tl_error err;
+
+    if (f->in_transaction)
+        return true;
+    while (f->ops->begin(f->sink, &err)) {
+        /* Nothing is in hand yet, so another writer's lock is waited for without giving anything up. */
+        if (err.code == TL_E_AGAIN && worker_wait(f->worker, LOCKED_MS, NULL, NULL))
+            continue;
+        feed_give_up(f, &err);
+        return false;
+    }
+    f->in_transaction = true;
+    f->since = tl_clock_ms();
+    return true;
+}
+
+void feed_applied(struct lane *lane, const struct tl_message *m)
+{
+    struct feed_lane *fl = lane->state;
+
+    fl->next = m->offset + 1;
+}
+
+static int move_offsets(struct feed *f, struct tl_error *err)
+{
+    for (struct lane *l = f->worker->lanes; l; l = l->next) {
+        struct feed_lane *fl = l->state;
+
+        if (fl->next != fl->committed &&
+            f->ops->offset_move(f->sink, l->topic, l->partition, fl->committed, fl->next, err))
+            return -1;
+    }
+    return f->ops->commit(f->sink, err);
+}
+
+bool feed_commit(struct feed *f)
+{
+    struct worker *w = f->worker;
+    struct tl_error err;
+
+    if (!f->in_transaction)
+        return true;
+    if (move_offsets(f, &err)) {
+        feed_give_up(f, &err);
+        return false;
+    }
+    f->in_transaction = false;
+    for (struct lane *l = w->lanes; l; l = l->next) {
+        struct feed_lane *fl = l->state;
+
+        if (fl->next == fl->committed)
+            continue;
+        fl->committed = fl->next;
+        /* For lag monitors only. */
+        if (tl_consumer_store(w->consumer, l->topic, l->partition, fl->committed, &err))
+            tl_debug(w->log, w->ops->name, "%s", err.text);
+    }
+    goes_on(f);
+    return true;
+}
+
+void feed_halt(struct feed *f, struct lane *lane, const struct tl_error *why)
+{
+    struct worker *w = f->worker;
+    struct feed_lane *fl = lane->state;
+
+    snprintf(fl->halted, sizeof fl->halted, "%.*s", (int)sizeof fl->halted - 1, why->text);
+    tl_error_log(w->log, w->ops->name, "%s [%d] is stopped at @%lld: %s", lane->topic, lane->partition,
+                 (long long)fl->next, why->text);
+    control_api_waiting(w->control, w->ops->name, w->tenant.name, lane->partition, fl->halted);
+}
