@@ -56,13 +56,16 @@ COORDINATORD := $(call sources,coordinatord)
 UNIT := $(wildcard tests/unit/test_*.c)
 UNIT_SUPPORT := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
 FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
+BENCH := $(wildcard tests/bench/bench_*.c)
 HEADERS := $(sort $(shell find shared cli coordinatord tests -name '*.h' 2>/dev/null))
 
 LIBTLOAD := $(BUILD)/libtload.a
 LIBCLI := $(BUILD)/libcli.a
 LIBCOORDINATORD := $(BUILD)/libcoordinatord.a
 UNIT_PROGRAMS := $(UNIT:%.c=$(BUILD)/%)
-C_FILES := $(SHARED) $(CLI) $(COORDINATORD) $(UNIT) $(UNIT_SUPPORT) $(FUZZ)
+REPLAY_PROGRAMS := $(FUZZ:%.c=$(BUILD)/%)
+BENCH_PROGRAMS := $(BENCH:%.c=$(BUILD)/%)
+C_FILES := $(SHARED) $(CLI) $(COORDINATORD) $(UNIT) $(UNIT_SUPPORT) $(FUZZ) tests/fuzz/replay.c $(BENCH)
 
 # --- building -------------------------------------------------------------------------------------------------
 
@@ -103,10 +106,13 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(UNIT_PROGRAMS): $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(call objects,$(UNIT_SUPPORT)) \
-		$(LIBCLI) $(LIBCOORDINATORD) $(LIBTLOAD)
+# A program of the tests: its own object, what the line below adds, all three libraries.
+$(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
+		$(call objects,$(UNIT_SUPPORT)) $(LIBCLI) $(LIBCOORDINATORD) $(LIBTLOAD)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs $(TEST_LIBRARIES))
+
+$(REPLAY_PROGRAMS): $(BUILD)/obj/tests/fuzz/replay.o
 
 -include $(patsubst %.o,%.d,$(call objects,$(C_FILES)))
 

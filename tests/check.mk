@@ -3,7 +3,7 @@
 # Tests and lint. Each target stands alone; "check" runs them all and adds up what they counted.
 
 # What a sanitizer finds ends the program with a code of its own, so that no test takes it for an answer.
-export ASAN_OPTIONS := exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1
+export ASAN_OPTIONS := exitcode=99:strict_string_checks=1
 export LSAN_OPTIONS := print_suppressions=0
 export UBSAN_OPTIONS := print_stacktrace=1
 export TSAN_OPTIONS := exitcode=99:second_deadlock_stack=1:suppressions=$(CURDIR)/tests/lib/tsan.supp
@@ -16,8 +16,8 @@ check: ## everything: lint, docs, unit and end-to-end tests, then again under th
 	tests/tools/check lint check-docs check-unit check-e2e check-asan check-tsan
 
 .PHONY: check-unit
-check-unit: $(UNIT_PROGRAMS) ## unit tests; no service needed, seconds
-	tests/run_unit.py $(UNIT_PROGRAMS)
+check-unit: $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) ## unit tests; no service needed, seconds
+	tests/run_unit.py $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS)
 
 .PHONY: check-docs
 check-docs: all ## manual pages, help, completions and examples agree with the programs
@@ -61,25 +61,27 @@ $(BUILD)/headers/%.ok: % $(BUILD)/flags
 # --- fuzzing and benchmarks: targets that are there once there is something to run ------------------------------
 
 FUZZ_SECONDS ?= 60
-SANITIZED_FUZZ := BUILD=$(BUILD)/fuzz SANITIZE=address,undefined CC=clang EXTRA_CFLAGS=-fsanitize=fuzzer-no-link
+FUZZ_PROGRAMS := $(FUZZ:tests/fuzz/%.c=$(BUILD)/%)
 
 ifneq ($(FUZZ),)
-.PHONY: fuzz fuzz-programs
-fuzz: ## each fuzz target of tests/fuzz for FUZZ_SECONDS (60); what it finds goes to tests/fuzz/regression
-	$(MAKE) $(SANITIZED_FUZZ) fuzz-programs
+.PHONY: fuzz fuzz-run
+fuzz: ## each fuzz target for FUZZ_SECONDS (60), by libFuzzer; a crasher goes to tests/fuzz/regression
+	$(MAKE) BUILD=$(BUILD)/fuzz SANITIZE=address,undefined CC=clang WARNINGS= \
+		EXTRA_CFLAGS=-fsanitize=fuzzer-no-link fuzz-run
+
+fuzz-run: $(FUZZ_PROGRAMS)
 	set -e; $(foreach f,$(FUZZ:tests/fuzz/%.c=%), \
-		mkdir -p $(BUILD)/fuzz/corpus/$f tests/fuzz/regression/$f; \
-		$(BUILD)/fuzz/$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
-			-artifact_prefix=tests/fuzz/regression/$f/ $(BUILD)/fuzz/corpus/$f tests/fuzz/regression/$f;)
+		mkdir -p $(BUILD)/corpus/$f tests/fuzz/regression/$f; \
+		$(BUILD)/$f -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=tests/fuzz/regression/$f/ \
+			$(BUILD)/corpus/$f tests/fuzz/regression/$f;)
 
-fuzz-programs: $(FUZZ:tests/fuzz/%.c=$(BUILD)/%)
-
-$(FUZZ:tests/fuzz/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(LIBCLI) $(LIBCOORDINATORD) $(LIBTLOAD)
+$(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(call objects,$(UNIT_SUPPORT)) \
+		$(LIBCLI) $(LIBCOORDINATORD) $(LIBTLOAD)
 	$(CC) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 endif
 
-ifneq ($(wildcard tests/bench/bench),)
+ifneq ($(BENCH),)
 .PHONY: bench
-bench: all ## how fast it is, side by side with other ways of loading a file
-	tests/bench/bench
+bench: all $(BENCH_PROGRAMS) ## how fast it is
+	set -e; $(foreach b,$(BENCH_PROGRAMS),$b;)
 endif

@@ -45,6 +45,8 @@ def main():
         for program, counts, output in pool.map(run, sys.argv[1:]):
             word = "FAIL" if counts["FAILED"] else "ok"
             print(f"{word:4} {os.path.basename(program)} ({counts['PASSED']})", flush=True)
+            for name in sorted(set(re.findall(r"^\[\s*SKIPPED\s*\] ([^\d\s]\S*)$", output, re.M))):
+                print(f"skip {os.path.basename(program)} {name}")
             if counts["FAILED"]:
                 print(output)
             for name, number in counts.items():
