@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What is made from the commands' tables beside the help: completions of the shells and the options of tload(1). Used by
+ * a program of its own (tests/docs/tload-docs.c), which is not installed. The caller looks at ferror in the end.
+ */
+#ifndef CLI_DOCS_DOCS_H
+#define CLI_DOCS_DOCS_H
+
+#include <stdio.h>
+
+#include "cli/options.h"
+
+void docs_bash(FILE *out);
+void docs_zsh(FILE *out);
+void docs_fish(FILE *out);
+/* The sections OPTIONS and COMMANDS of the manual page, in mdoc. */
+void docs_man(FILE *out);
+
+/* True when the command has an option of this name itself, so that the global one does not apply to it. */
+bool docs_shadowed(const struct command *command, const struct option *global);
+/* Writes text with every character of `special` behind `before`. */
+void docs_escaped(FILE *out, const char *text, const char *special, const char *before);
+/* Writes the words of "a|b|c" with blanks between. */
+void docs_choices(FILE *out, const char *choices);
+/* Writes the names of all commands with blanks between. */
+void docs_commands(FILE *out);
+
+#endif

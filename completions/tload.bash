@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# bash completion for tload, made from the commands' tables by "make docs".
+
+_tload()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= words= files= i
+
+    COMPREPLY=()
+    # bash cuts --option=argument into three words.
+    [[ $cur == = ]] && cur=
+    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --coordinator) [[ ${COMP_WORDS[i+1]} == = ]] && ((i++)); ((i++)) ;;
+        --tenant) [[ ${COMP_WORDS[i+1]} == = ]] && ((i++)); ((i++)) ;;
+        --token-file) [[ ${COMP_WORDS[i+1]} == = ]] && ((i++)); ((i++)) ;;
+        -*) ;;
+        *) command=${COMP_WORDS[i]}; break ;;
+        esac
+    done
+    case "$command $prev" in
+    'define-table --key' | 'define-table -k') return ;;
+    'define-table --schema') files=1 ;;
+    'define-table --infer') files=1 ;;
+    'define-table --header') words='match none' ;;
+    'define-table --format') words='csv tsv' ;;
+    'define-table --delimiter') return ;;
+    'define-table --quote') return ;;
+    'define-table --null') return ;;
+    'describe --version') return ;;
+    'upload --table' | 'upload -t') return ;;
+    'upload --format') words='csv tsv' ;;
+    'upload --delimiter') return ;;
+    'upload --quote') return ;;
+    'upload --null') return ;;
+    'upload --header') words='match skip none' ;;
+    'upload --columns') return ;;
+    'upload --map') return ;;
+    'upload --max-errors') return ;;
+    'upload --compression') words='none lz4 zstd' ;;
+    'upload --id') return ;;
+    'upload --timeout') return ;;
+    'uploads --table' | 'uploads -t') return ;;
+    'uploads --state' | 'uploads -s') words='sending processing done done_with_errors failed cancelled aborted' ;;
+    'wait --timeout') return ;;
+    'errors --limit' | 'errors -n') return ;;
+    *' --coordinator') return ;;
+    *' --tenant') return ;;
+    *' --token-file') files=1 ;;
+    *) case "$command $cur" in
+    ' -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    ' '*) words='define-table tables describe drop-table upload status uploads wait errors help version' ;;
+    'define-table -'*) words='--key --schema --infer --yes --header --format --delimiter --quote --null --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'tables -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'describe -'*) words='--version --coordinator --tenant --token-file --json --quiet --help ' ;;
+    'drop-table -'*) words='--yes --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'upload -'*) words='--table --format --delimiter --quote --null --header --columns --map --max-errors --compression --dry-run --id --detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'upload '*) files=1 ;;
+    'status -'*) words='--follow --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'uploads -'*) words='--table --state --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'wait -'*) words='--timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'errors -'*) words='--csv --limit --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'help -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'help '*) words='define-table tables describe drop-table upload status uploads wait errors help version' ;;
+    'version -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    esac ;;
+    esac
+    if [[ $files ]]; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    else
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+    fi
+}
+complete -F _tload tload

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# fish completion for tload, made from the commands' tables by "make docs".
+
+complete -c tload -f
+complete -c tload -l coordinator -x -d 'where the coordinator answers: unix:/path, http://host:port or https://host:port'
+complete -c tload -l tenant -x -d 'whose tables and uploads these are'
+complete -c tload -l token-file -r -F -d 'file with the token that the coordinator asks for'
+complete -c tload -l json -d 'write JSON: one object, or one a line'
+complete -c tload -s q -l quiet -d 'no progress and no notes on standard error, only errors'
+complete -c tload -s h -l help -d 'show help, of the command when one is named'
+complete -c tload -n 'not __fish_seen_subcommand_from describe' -l version -d 'show the version'
+
+complete -c tload -n __fish_use_subcommand -a define-table -d 'define a table'
+complete -c tload -n '__fish_seen_subcommand_from define-table' -s k -l key -x -d 'columns that tell one row from another'
+complete -c tload -n '__fish_seen_subcommand_from define-table' -l schema -r -F -d 'take columns and key from a file, as describe --json writes it'
+complete -c tload -n '__fish_seen_subcommand_from define-table' -l infer -r -F -d 'guess columns and key from the start of a CSV file, and print the command'
+complete -c tload -n '__fish_seen_subcommand_from define-table' -s y -l yes -d 'with --infer: define it, too'
+complete -c tload -n '__fish_seen_subcommand_from define-table' -l header -x -a 'match none' -d 'with --infer: none when the file has no header'
+complete -c tload -n '__fish_seen_subcommand_from define-table' -l format -x -a 'csv tsv' -d 'how the file is written: csv (default), or tsv, which is csv with tabs'
+complete -c tload -n '__fish_seen_subcommand_from define-table' -l delimiter -x -d 'what stands between fields: one character, or "tab"'
+complete -c tload -n '__fish_seen_subcommand_from define-table' -l quote -x -d 'what stands around quoted fields: one character, or "none"'
+complete -c tload -n '__fish_seen_subcommand_from define-table' -l null -x -d 'an unquoted field of just this text is null (default: an empty one)'
+
+complete -c tload -n __fish_use_subcommand -a tables -d 'list the tables'
+
+complete -c tload -n __fish_use_subcommand -a describe -d 'show a table\'s columns and key'
+complete -c tload -n '__fish_seen_subcommand_from describe' -l version -x -d 'this version instead of the current one'
+
+complete -c tload -n __fish_use_subcommand -a drop-table -d 'remove a table and its rows'
+complete -c tload -n '__fish_seen_subcommand_from drop-table' -s y -l yes -d 'do not ask'
+
+complete -c tload -n __fish_use_subcommand -a upload -d 'load CSV files into a table'
+complete -c tload -n '__fish_seen_subcommand_from upload' -s t -l table -x -d 'the table that the rows go into'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l format -x -a 'csv tsv' -d 'how the file is written: csv (default), or tsv, which is csv with tabs'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l delimiter -x -d 'what stands between fields: one character, or "tab"'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l quote -x -d 'what stands around quoted fields: one character, or "none"'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l null -x -d 'an unquoted field of just this text is null (default: an empty one)'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l header -x -a 'match skip none' -d 'first record: match (default) its names to columns, skip it, or none'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l columns -x -d 'which columns the fields are, with --header=skip or none'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l map -x -d 'the field named CSV in the header is the column COL; may be repeated'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l max-errors -x -d 'abort when more than N rows, or N % of the rows, are rejected'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l compression -x -a 'none lz4 zstd' -d 'of what is sent to Kafka: none, lz4 or zstd'
+complete -c tload -n '__fish_seen_subcommand_from upload' -s n -l dry-run -d 'read and check everything, send nothing, change nothing'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l id -x -d 'the upload\'s id, instead of a new one'
+complete -c tload -n '__fish_seen_subcommand_from upload' -s d -l detach -d 'end when all is sent; print the upload\'s id, and do not wait for the outcome'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l timeout -x -d 'wait so long for the outcome, then end with 124; the upload goes on'
+complete -c tload -n '__fish_seen_subcommand_from upload' -F
+
+complete -c tload -n __fish_use_subcommand -a status -d 'show how an upload is, or how everything is'
+complete -c tload -n '__fish_seen_subcommand_from status' -s f -l follow -d 'show how the upload goes until it ends, and end with its outcome'
+
+complete -c tload -n __fish_use_subcommand -a uploads -d 'list the uploads, newest first'
+complete -c tload -n '__fish_seen_subcommand_from uploads' -s t -l table -x -d 'only those into this table'
+complete -c tload -n '__fish_seen_subcommand_from uploads' -s s -l state -x -a 'sending processing done done_with_errors failed cancelled aborted' -d 'only those in this state'
+
+complete -c tload -n __fish_use_subcommand -a wait -d 'wait for an upload to end, and end with its outcome'
+complete -c tload -n '__fish_seen_subcommand_from wait' -l timeout -x -d 'wait no longer than this, then end with 124; the upload goes on'
+
+complete -c tload -n __fish_use_subcommand -a errors -d 'show the rows of an upload that were rejected, and why'
+complete -c tload -n '__fish_seen_subcommand_from errors' -l csv -d 'the rejected records as they were, behind the header: ready to be corrected'
+complete -c tload -n '__fish_seen_subcommand_from errors' -s n -l limit -x -d 'no more than the first N'
+
+complete -c tload -n __fish_use_subcommand -a help -d 'show the commands, or one command\'s options and examples'
+complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe drop-table upload status uploads wait errors help version'
+
+complete -c tload -n __fish_use_subcommand -a version -d 'show the version'
