@@ -6,8 +6,9 @@
  *                          │ kept until its ack           │
  *                          ◄──────────── ack ─────────────┘  ──► value back to the splitter
  *
- * What is not acked is kept, in order and at most queue_bytes of it, so when a producer becomes fatal a new one sends exactly that again;
- * the numbers of the batches make it harmless. A full queue blocks sender_send: that is the back-pressure up to the reader of the file. One thread.
+ * What is not acked is kept, in order and at most queue_bytes of it, so when a producer becomes fatal a new
+ * one sends exactly that again; the numbers of the batches make it harmless. A full queue blocks sender_send:
+ * that is the back-pressure up to the reader of the file. One thread.
  */
 #ifndef CLI_UPLOAD_SENDER_H
 #define CLI_UPLOAD_SENDER_H
@@ -25,7 +26,8 @@ struct sender_options {
     const char *compression;
     int32_t partitions;
     const int64_t *
-        skip; /* of each partition: batches up to this number are there already; borrowed for the sender's life */
+        /* of each partition: batches up to this number are there already; borrowed for the sender's life */
+        skip;
     struct tl_envelope common; /* table, table_id, version, upload, format; borrowed for the sender's life */
     struct tl_log *log;
     /* Called at least every 100 ms while the sender waits. -1 with *err: stop. */
@@ -42,7 +44,10 @@ void sender_free(struct sender *s);
 /* What the batches from now on come from; file as in tl-file. Both are copied. */
 int sender_begin_file(struct sender *s, const char *file, const char *columns,
                       struct tl_error *err) TL_MUST_CHECK;
-/* Takes the batch over. TL_E_UNAVAILABLE when Kafka takes nothing for too long, TL_E_TOO_LARGE when it takes no message of this size. */
+/*
+ * Takes the batch over. TL_E_UNAVAILABLE when Kafka takes nothing for too long, TL_E_TOO_LARGE when it takes
+ * no message of this size.
+ */
 int sender_send(struct sender *s, const struct batch *batch, struct tl_error *err) TL_MUST_CHECK;
 /* The end marker of a partition, behind its last batch. */
 int sender_end(struct sender *s, int32_t partition, int64_t batches, int64_t rows,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The files of one upload, opened together so that one that can't be read is found before anything is sent. One thread. */
+/*
+ * The files of one upload, opened together so that one that can't be read is found before anything is sent.
+ * One thread.
+ */
 #ifndef CLI_UPLOAD_SOURCES_H
 #define CLI_UPLOAD_SOURCES_H
 
@@ -7,7 +10,10 @@
 
 #include "cli/upload/splitter.h"
 
-/* Facts of every upload. A resumed one has to be split as it was at first: changing them changes the numbers of batches. */
+/*
+ * Facts of every upload. A resumed one has to be split as it was at first: changing them changes the numbers
+ * of batches.
+ */
 enum { UPLOAD_BATCH_BYTES = 1024 * 1024, UPLOAD_RECORD_MAX = UPLOAD_BATCH_BYTES - BATCH_ROW_EXTRA };
 #define UPLOAD_COMPRESSION "none"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a role asks of control, and tells it: tenants, schema versions, and that it waits. Over HTTP, also within one process.
- * One thread at a time; each worker has its own.
+ * What a role asks of control, and tells it: tenants, schema versions, and that it waits. Over HTTP, also
+ * within one process. One thread at a time; each worker has its own.
  */
 #ifndef COORDINATORD_PIPELINE_CONTROL_API_H
 #define COORDINATORD_PIPELINE_CONTROL_API_H
@@ -38,12 +38,16 @@ int tenant_info_copy(struct tenant_info *dst, const struct tenant_info *src,
 void tenant_info_release(struct tenant_info *t);
 
 /*
- * A version of a table, from the cache or from control. *out lives until the next call. TL_E_NOT_FOUND: control does not know it (yet).
+ * A version of a table, from the cache or from control. *out lives until the next call. TL_E_NOT_FOUND:
+ * control does not know it (yet).
  */
 int control_api_schema(struct control_api *c, const char *tenant, struct tl_str table, int64_t table_id,
                        int64_t version, const struct tl_schema **out, struct tl_error *err) TL_MUST_CHECK;
 
-/* Tells control that the role waits, and why; reason NULL: it goes on. At most once a second for the same partition. Failing to is no matter. */
+/*
+ * Tells control that the role waits, and why; reason NULL: it goes on. At most once a second for the same
+ * partition. Failing to is no matter.
+ */
 void control_api_waiting(struct control_api *c, const char *role, const char *tenant, int32_t partition,
                          const char *reason);
 

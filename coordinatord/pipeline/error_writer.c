@@ -9,8 +9,9 @@
  *     ▼
  *   sink transaction    rows stored so far (absolute) + offsets, fenced
  *
- * A segment is in the store before the ledger counts it, and never counted twice: the messages of a batch come in the order of their
- * numbers, and a second delivery is known by them. Batches without rejected rows send none, so gaps are the rule here.
+ * A segment is in the store before the ledger counts it, and never counted twice: the messages of a batch
+ * come in the order of their numbers, and a second delivery is known by them. Batches without rejected rows
+ * send none, so gaps are the rule here.
  *
  * Memory: one message in hand; STORED_MAX errors rows.
  */

@@ -58,7 +58,9 @@ void feed_give_up(struct feed *f, const struct tl_error *why)
 
     snprintf(text, sizeof text, "waiting for the sink: %s", why->text);
     abandon(f);
-    /* A connection that failed in a way of its own is made anew: what it was in the middle of is not known. */
+    /*
+     * A connection that failed in a way of its own is made anew: what it was in the middle of is not known.
+     */
     if (broken)
         feed_close(f);
     if (f->backoff_ms >= TELL_FROM_MS) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What both writers into the sink (rows and errors) do alike: open the connection, begin each lane where the sink says that it stopped,
- * and move the offsets with what they count, fenced.
+ * What both writers into the sink (rows and errors) do alike: open the connection, begin each lane where the
+ * sink says that it stopped, and move the offsets with what they count, fenced.
  *
  *   lane added ──► unplaced ──feed_place: offset from the sink, seek──► placed ──messages──► applied in the open transaction
  *                     ▲                                                                  │ feed_commit
@@ -35,11 +35,17 @@ struct feed {
 int feed_open(struct feed *f, struct worker *w, struct tl_error *err) TL_MUST_CHECK;
 void feed_close(struct feed *f);
 
-/* Connection and places, as far as they are to be had now; waits a little and tells when they are not. False: nothing can be applied in this turn. */
+/*
+ * Connection and places, as far as they are to be had now; waits a little and tells when they are not. False:
+ * nothing can be applied in this turn.
+ */
 bool feed_ready(struct feed *f);
 /* False: the message was applied before, or its lane is not in order; it is passed over. */
 bool feed_wants(const struct feed *f, const struct lane *lane, const struct tl_message *m);
-/* Begins a transaction unless there is one; waits while it is locked. False: given up (feed_give_up was called). */
+/*
+ * Begins a transaction unless there is one; waits while it is locked. False: given up (feed_give_up was
+ * called).
+ */
 bool feed_begin(struct feed *f);
 /* Everything up to and with this message is in the transaction. */
 void feed_applied(struct lane *lane, const struct tl_message *m);
@@ -51,7 +57,10 @@ void feed_give_up(struct feed *f, const struct tl_error *why);
 void feed_halt(struct feed *f, struct lane *lane, const struct tl_error *why);
 
 int feed_lane_added(struct lane *lane, struct tl_error *err) TL_MUST_CHECK;
-/* Rolls the open transaction back: what it has of the lane comes again, to whoever has the lane then. In the owner's thread. */
+/*
+ * Rolls the open transaction back: what it has of the lane comes again, to whoever has the lane then. In the
+ * owner's thread.
+ */
 void feed_lane_removed(struct feed *f, struct lane *lane);
 
 #endif

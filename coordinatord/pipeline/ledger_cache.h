@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The ledger rows that a transaction has touched, and some that the ones before it left: so that a batch costs no query.
+ * The ledger rows that a transaction has touched, and some that the ones before it left: so that a batch
+ * costs no query.
  *
- * A row is read from the sink once, changed here, and written back by flush within the transaction that applied what it counts.
- * After a rollback everything here is forgotten: the sink is the truth. One thread.
+ * A row is read from the sink once, changed here, and written back by flush within the transaction that
+ * applied what it counts. After a rollback everything here is forgotten: the sink is the truth. One thread.
  */
 #ifndef COORDINATORD_PIPELINE_LEDGER_CACHE_H
 #define COORDINATORD_PIPELINE_LEDGER_CACHE_H
@@ -27,12 +28,15 @@ void ledger_cache_forget(struct ledger_cache *c);
 bool ledger_cache_full(const struct ledger_cache *c);
 
 /*
- * The row of (upload, partition), to be changed by the caller, who then sets *dirty; a new one, all zero, when the sink has none.
- * It lives until the next call that adds a row. NULL with *err.
+ * The row of (upload, partition), to be changed by the caller, who then sets *dirty; a new one, all zero,
+ * when the sink has none. It lives until the next call that adds a row. NULL with *err.
  */
 struct ledger_entry *ledger_cache_get(struct ledger_cache *c, const struct sink_ops *ops, struct sink *sink,
                                       struct tl_str upload, int32_t partition, struct tl_error *err);
-/* Writes the dirty rows into the sink. They count as clean only when the caller says that it committed, by ledger_cache_committed. */
+/*
+ * Writes the dirty rows into the sink. They count as clean only when the caller says that it committed, by
+ * ledger_cache_committed.
+ */
 int ledger_cache_flush(struct ledger_cache *c, const struct sink_ops *ops, struct sink *sink,
                        struct tl_error *err) TL_MUST_CHECK;
 void ledger_cache_committed(struct ledger_cache *c);

@@ -7,10 +7,11 @@
  *   one group member a cluster           │  pop ◄── queue ◄── lanes: the worker's partitions
  *   rebalances: lanes come and go        └─ message: in the order of its partition
  *
- * A lane is a partition of a topic that is ours for now. All of a worker's state, lanes included, is under its mutex: its thread holds it
- * but for waiting (in the pop and in worker_wait), and the owner takes it to add and remove lanes. The group's protocol is eager: a rebalance
- * takes all lanes away before it gives any. The queue goes with them, so that a message that was popped before a rebalance and would be
- * handled after it is known by its queue, and dropped: its lane begins anew.
+ * A lane is a partition of a topic that is ours for now. All of a worker's state, lanes included, is under
+ * its mutex: its thread holds it but for waiting (in the pop and in worker_wait), and the owner takes it to
+ * add and remove lanes. The group's protocol is eager: a rebalance takes all lanes away before it gives any.
+ * The queue goes with them, so that a message that was popped before a rebalance and would be handled after
+ * it is known by its queue, and dropped: its lane begins anew.
  */
 #ifndef COORDINATORD_PIPELINE_RUNTIME_H
 #define COORDINATORD_PIPELINE_RUNTIME_H
@@ -46,10 +47,16 @@ struct role_ops {
     int (*open)(struct worker *w, struct tl_error *err);
     /* The thread has ended; frees worker->state. */
     void (*close)(struct worker *w);
-    /* In the owner's thread, under the mutex. Makes and frees lane->state; what is not finished of a removed lane is given up. */
+    /*
+     * In the owner's thread, under the mutex. Makes and frees lane->state; what is not finished of a removed
+     * lane is given up.
+     */
     int (*lane_added)(struct worker *w, struct lane *lane, struct tl_error *err);
     void (*lane_removed)(struct worker *w, struct lane *lane);
-    /* In the worker's thread, under the mutex. May wait with worker_wait, and then gives up when that says so. */
+    /*
+     * In the worker's thread, under the mutex. May wait with worker_wait, and then gives up when that says
+     * so.
+     */
     void (*message)(struct worker *w, struct lane *lane, const struct tl_message *m);
     /* The same; before each pop. Returns for how long the pop may wait, in ms. */
     int (*idle)(struct worker *w);
@@ -78,8 +85,9 @@ struct worker {
 };
 
 /*
- * Waits under the mutex, which is released meanwhile. `why` (may be NULL) is logged once a minute and told to control. Returns false when the
- * caller has to give up what it is doing: its lanes are to go, or the worker is to stop.
+ * Waits under the mutex, which is released meanwhile. `why` (may be NULL) is logged once a minute and told to
+ * control. Returns false when the caller has to give up what it is doing: its lanes are to go, or the worker
+ * is to stop.
  */
 bool worker_wait(struct worker *w, int ms, const struct lane *lane, const char *why);
 /* What worker_wait told is over. */

@@ -13,7 +13,8 @@
  *     ▼
  *   durable              offset o + 1 told to Kafka, for lag monitors
  *
- * So a transaction is as large as the backlog allows: a lone small batch is visible at once, a flood costs few commits.
+ * So a transaction is as large as the backlog allows: a lone small batch is visible at once, a flood costs
+ * few commits.
  *
  * Memory: one message in hand; what librdkafka fetches ahead (queue_bytes); LEDGER_CACHE_MAX ledger rows.
  */
@@ -34,7 +35,9 @@ struct feeder {
     int64_t bytes;
     bool got; /* a message came since the last idle() */
 
-    /* The table that was written last, as the sink has it; schema NULL: none. Forgotten with every rollback. */
+    /*
+     * The table that was written last, as the sink has it; schema NULL: none. Forgotten with every rollback.
+     */
     struct tl_schema *applied;
     /* How the fields of the batches that came last are bound. */
     char *bound_columns;

@@ -9,11 +9,13 @@
  *     └──► import-error [i]      only when rows were rejected; cut into parts of 1 MiB
  *   schema, end, cancel          passed on as they are
  *
- * It keeps nothing that a crash could lose: its outputs depend on the message and the schema alone, and the offset o + 1 is stored only when all
- * outputs of o, and of everything before it, are acked. What a crash makes it send twice, the sink and the errors role know by its number.
+ * It keeps nothing that a crash could lose: its outputs depend on the message and the schema alone, and the
+ * offset o + 1 is stored only when all outputs of o, and of everything before it, are acked. What a crash
+ * makes it send twice, the sink and the errors role know by its number.
  *
- * Memory: at most UNACKED_MAX raw batches of a lane, and PRODUCER_QUEUE bytes of a worker, are on the way; then the worker waits for acks.
- * A producer that can't go on is replaced, and the lanes begin again behind what was acked last.
+ * Memory: at most UNACKED_MAX raw batches of a lane, and PRODUCER_QUEUE bytes of a worker, are on the way;
+ * then the worker waits for acks. A producer that can't go on is replaced, and the lanes begin again behind
+ * what was acked last.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -352,7 +354,9 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
         tl_warn(w->log, "validate", "%s [%d] @%lld is passed over, it is no message of ours: %s", m->topic,
                 m->partition, (long long)m->offset, m->why.text);
     } else if (run_batch(va, lane, v, m, &err)) {
-        /* Given up: the worker stops, or the lane is gone (and must not be touched). Anything else is told. */
+        /*
+         * Given up: the worker stops, or the lane is gone (and must not be touched). Anything else is told.
+         */
         if (err.code == TL_E_INTERRUPTED)
             return;
         tl_error_log(w->log, "validate", "%s [%d] @%lld: %s", m->topic, m->partition, (long long)m->offset,

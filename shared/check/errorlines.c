@@ -58,7 +58,9 @@ int errorlines_append(struct tl_buf *b, struct tl_str upload, struct tl_str file
         (rc = append_member(b, ",\"value\":", shown)) || (rc = tl_buf_append_z(b, ",\"raw\":")) ||
         (rc = tl_json_append_string(b, row->raw, &lossy)))
         return rc;
-    /* What JSON can't hold is kept byte for byte beside it, so that the record can be given back as it was. */
+    /*
+     * What JSON can't hold is kept byte for byte beside it, so that the record can be given back as it was.
+     */
     if (lossy && ((rc = tl_buf_append_z(b, ",\"raw_base64\":")) || (rc = tl_json_append_base64(b, row->raw))))
         return rc;
     return tl_buf_append_z(b, "}\n");

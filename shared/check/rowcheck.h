@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The rows of one raw batch, checked against one schema version: a pure function. The same batch and schema give the same valid rows
- * and the same rejected ones, always; that is what lets re-delivery be harmless.
+ * The rows of one raw batch, checked against one schema version: a pure function. The same batch and schema
+ * give the same valid rows and the same rejected ones, always; that is what lets re-delivery be harmless.
  *
  * Thread: one at a time; each worker has its own.
  */
@@ -26,7 +26,10 @@ struct rejected_row {
 struct rowcheck_sink {
     /* NULL is fine. -1 with *err stops the run. */
     int (*rejected)(void *app, const struct rejected_row *row, struct tl_error *err);
-    /* A valid row was appended: index from 0, where it stood. NULL is fine; only who looks for a certain row needs it. */
+    /*
+     * A valid row was appended: index from 0, where it stood. NULL is fine; only who looks for a certain row
+     * needs it.
+     */
     int (*valid)(void *app, int64_t index, int64_t line, struct tl_str raw, struct tl_error *err);
     void *app;
 };
@@ -45,7 +48,8 @@ bool rowcheck_fits(const struct rowcheck *rc, const struct tl_schema *schema, st
                    struct tl_str columns);
 
 /*
- * Checks `value` (records as raw-input has them; malformed: the header tl-malformed) and appends the valid rows to `out` as COPY text. TL_E_CORRUPT: this is no batch of ours.
+ * Checks `value` (records as raw-input has them; malformed: the header tl-malformed) and appends the valid
+ * rows to `out` as COPY text. TL_E_CORRUPT: this is no batch of ours.
  */
 int rowcheck_run(struct rowcheck *rc, struct tl_str value, struct tl_str malformed, struct tl_buf *out,
                  const struct rowcheck_sink *sink, struct rowcheck_result *result,

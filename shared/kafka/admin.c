@@ -73,7 +73,10 @@ static rd_kafka_AdminOptions_t *options_new(struct tl_admin *a, rd_kafka_admin_o
     return o;
 }
 
-/* The answer to the one request that is under way; NULL with *err when there is none, or it failed as a whole. */
+/*
+ * The answer to the one request that is under way; NULL with *err when there is none, or it failed as a
+ * whole.
+ */
 static rd_kafka_event_t *wait_for(struct tl_admin *a, const char *what, int timeout_ms, struct tl_error *err)
 {
     /* The request ends by itself at timeout_ms; its event must be taken off the queue in any case. */

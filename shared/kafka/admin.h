@@ -20,7 +20,10 @@ struct tl_topic_spec {
     const struct tl_kafka_conf *config; /* topic settings, "retention.ms" and so on; may be NULL */
 };
 
-/* A topic that is there already is fine when its number of partitions is right, and TL_E_CONFLICT otherwise. TL_E_UNAVAILABLE: no broker answers. */
+/*
+ * A topic that is there already is fine when its number of partitions is right, and TL_E_CONFLICT otherwise.
+ * TL_E_UNAVAILABLE: no broker answers.
+ */
 int tl_admin_create_topics(struct tl_admin *a, const struct tl_topic_spec *spec, size_t n, int timeout_ms,
                            struct tl_error *err) TL_MUST_CHECK;
 /* Number of partitions, 0 when there is no such topic. */

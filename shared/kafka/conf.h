@@ -32,7 +32,9 @@ int tl_kafka_conf_copy(struct tl_kafka_conf *dst, const struct tl_kafka_conf *sr
 int tl_kafka_conf_from_json(struct tl_kafka_conf *c, const json_t *object,
                             struct tl_error *err) TL_MUST_CHECK;
 json_t *tl_kafka_conf_to_json(const struct tl_kafka_conf *c);
-/* Whether librdkafka knows every name and takes every value; TL_E_REFUSED names the first that it does not. */
+/*
+ * Whether librdkafka knows every name and takes every value; TL_E_REFUSED names the first that it does not.
+ */
 int tl_kafka_conf_check(const struct tl_kafka_conf *c, struct tl_error *err) TL_MUST_CHECK;
 /* librdkafka's version, "2.0.2". */
 const char *tl_kafka_version(void);

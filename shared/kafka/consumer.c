@@ -22,7 +22,10 @@ static void assign(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_resp_err_t code;
 
-    /* Not from the caller's position yet: it seeks when it has read it. Until then only what is new would come. */
+    /*
+     * Not from the caller's position yet: it seeks when it has read it. Until then only what is new would
+     * come.
+     */
     for (int i = 0; i < list->cnt && !c->from_stored; i++)
         list->elems[i].offset = RD_KAFKA_OFFSET_END;
     code = rd_kafka_assign(c->rk, list);

@@ -5,10 +5,11 @@
  *   broker ──► librdkafka ──► queue (one for each worker) ──► tl_kqueue_pop, in the worker's thread
  *                   └──► tl_consumer_poll, in the owner's thread: rebalances, errors
  *
- * Thread: new, subscribe, poll, close by the owner. assigned and revoked are called within poll and close, in the owner's thread. seek, store and
- * the queue's functions by any one thread for one partition or queue.
+ * Thread: new, subscribe, poll, close by the owner. assigned and revoked are called within poll and close, in
+ * the owner's thread. seek, store and the queue's functions by any one thread for one partition or queue.
  *
- * Back-pressure: librdkafka fetches ahead at most queue_bytes into a queue, and stops until it has been drained.
+ * Back-pressure: librdkafka fetches ahead at most queue_bytes into a queue, and stops until it has been
+ * drained.
  */
 #ifndef TL_KAFKA_CONSUMER_H
 #define TL_KAFKA_CONSUMER_H
@@ -25,7 +26,10 @@ struct tl_consumer_events {
     struct tl_kqueue *(*assigned)(void *app, const char *topic, int32_t partition);
     /* It is not any more, once this returns: nothing of it may be stored afterwards. */
     void (*revoked)(void *app, const char *topic, int32_t partition);
-    /* Something is wrong: with one partition, or, topic NULL, with the way to the cluster. May come in any thread. */
+    /*
+     * Something is wrong: with one partition, or, topic NULL, with the way to the cluster. May come in any
+     * thread.
+     */
     void (*trouble)(void *app, const char *topic, int32_t partition, const char *text);
     void *app;
 };
@@ -35,8 +39,9 @@ struct tl_consumer_options {
     const char *client_id;
     size_t queue_bytes; /* fetched ahead, for each queue */
     /*
-     * Where a partition begins. True: at the offset that was stored in Kafka, else at its first message. False: nowhere; the caller reads the
-     * position from where it keeps it, and seeks. A position that is not in the topic any more is trouble, never a silent jump.
+     * Where a partition begins. True: at the offset that was stored in Kafka, else at its first message.
+     * False: nowhere; the caller reads the position from where it keeps it, and seeks. A position that is not
+     * in the topic any more is trouble, never a silent jump.
      */
     bool from_stored;
 };
@@ -50,11 +55,17 @@ int tl_consumer_subscribe(struct tl_consumer *c, const char *const *topics, size
                           struct tl_error *err) TL_MUST_CHECK;
 /* Serves events; waits up to wait_ms for one. -1 with TL_E_FATAL when the member can't go on. */
 int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err) TL_MUST_CHECK;
-/* Leaves the group: everything is revoked and stored offsets are committed. Queues must be freed after it, before tl_consumer_free. */
+/*
+ * Leaves the group: everything is revoked and stored offsets are committed. Queues must be freed after it,
+ * before tl_consumer_free.
+ */
 int tl_consumer_close(struct tl_consumer *c, struct tl_error *err) TL_MUST_CHECK;
 void tl_consumer_free(struct tl_consumer *c); /* NULL is fine */
 
-/* The next message popped of the partition has this offset or a later one. TL_E_AGAIN: not possible at this moment. */
+/*
+ * The next message popped of the partition has this offset or a later one. TL_E_AGAIN: not possible at this
+ * moment.
+ */
 int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition, int64_t offset,
                      struct tl_error *err) TL_MUST_CHECK;
 /* Remembers that everything before `next` is done; committed to Kafka about once a second and at close. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * An idempotent producer with acks from all replicas: per partition, what is sent arrives in order and without gaps, or the producer
- * becomes fatal and says so. After that its owner makes a new one and sends again from the last ack; messages are numbered, so that is safe.
+ * An idempotent producer with acks from all replicas: per partition, what is sent arrives in order and
+ * without gaps, or the producer becomes fatal and says so. After that its owner makes a new one and sends
+ * again from the last ack; messages are numbered, so that is safe.
  *
- * Thread: everything by one owner thread; acks are called from within tl_producer_poll and _flush, in that thread.
+ * Thread: everything by one owner thread; acks are called from within tl_producer_poll and _flush, in that
+ * thread.
  */
 #ifndef TL_KAFKA_PRODUCER_H
 #define TL_KAFKA_PRODUCER_H
@@ -15,7 +17,8 @@
 struct tl_producer;
 
 /*
- * A message is settled: err NULL, it is durable at `offset`; else it is not, or not known to be. Its value may be freed now.
+ * A message is settled: err NULL, it is durable at `offset`; else it is not, or not known to be. Its value
+ * may be freed now.
  */
 typedef void tl_producer_ack(void *app, void *message_app, int64_t offset, const struct tl_error *err);
 
@@ -34,7 +37,8 @@ void tl_producer_free(struct tl_producer *p);
 
 /*
  * Takes the value by reference: it must live until its ack, which always comes. headers are copied.
- * TL_E_AGAIN: the queue is full, poll and try again. TL_E_TOO_LARGE: no broker will take it. TL_E_FATAL: make a new producer.
+ * TL_E_AGAIN: the queue is full, poll and try again. TL_E_TOO_LARGE: no broker will take it. TL_E_FATAL: make
+ * a new producer.
  */
 int tl_producer_send(struct tl_producer *p, const char *topic, int32_t partition,
                      const struct tl_headers *headers, struct tl_str value, void *message_app,
@@ -47,7 +51,10 @@ int tl_producer_flush(struct tl_producer *p, int timeout_ms, struct tl_error *er
 int tl_producer_check(struct tl_producer *p, struct tl_error *err) TL_MUST_CHECK;
 /* Messages sent and not yet settled. */
 size_t tl_producer_pending(const struct tl_producer *p);
-/* Why nothing moves: the last error of a broker connection while all are down, "" while one is up. Lives until the next call. */
+/*
+ * Why nothing moves: the last error of a broker connection while all are down, "" while one is up. Lives
+ * until the next call.
+ */
 const char *tl_producer_trouble(struct tl_producer *p);
 
 /* Sends one message and waits for its ack; for control messages. */

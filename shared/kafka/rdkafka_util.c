@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <syslog.h>
 
-/* Called from librdkafka's threads. Its own lines are for whoever looks closely: what matters reaches the owner as an error. */
+/*
+ * Called from librdkafka's threads. Its own lines are for whoever looks closely: what matters reaches the
+ * owner as an error.
+ */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     struct tl_log *log = rd_kafka_opaque(rk) ? *(struct tl_log **)rd_kafka_opaque(rk) : NULL;

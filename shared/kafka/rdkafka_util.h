@@ -9,7 +9,10 @@
 #include "shared/kafka/conf.h"
 #include "shared/wire/envelope.h"
 
-/* A librdkafka configuration with the properties of c, logging to log. The caller gives it to rd_kafka_new or destroys it. NULL with *err. */
+/*
+ * A librdkafka configuration with the properties of c, logging to log. The caller gives it to rd_kafka_new or
+ * destroys it. NULL with *err.
+ */
 rd_kafka_conf_t *tl_rdkafka_conf(const struct tl_kafka_conf *c, struct tl_log *log, struct tl_error *err);
 
 /* Sets what the tool itself decides. TL_E_REFUSED when this librdkafka does not know it. */
