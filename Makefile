@@ -57,6 +57,7 @@ UNIT := $(wildcard tests/unit/test_*.c)
 UNIT_SUPPORT := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
 FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH := $(wildcard tests/bench/bench_*.c)
+DOCS := tests/docs/tload-docs.c
 HEADERS := $(sort $(shell find shared cli coordinatord tests -name '*.h' 2>/dev/null))
 
 LIBTLOAD := $(BUILD)/libtload.a
@@ -65,7 +66,8 @@ LIBCOORDINATORD := $(BUILD)/libcoordinatord.a
 UNIT_PROGRAMS := $(UNIT:%.c=$(BUILD)/%)
 REPLAY_PROGRAMS := $(FUZZ:%.c=$(BUILD)/%)
 BENCH_PROGRAMS := $(BENCH:%.c=$(BUILD)/%)
-C_FILES := $(SHARED) $(CLI) $(COORDINATORD) $(UNIT) $(UNIT_SUPPORT) $(FUZZ) tests/fuzz/replay.c $(BENCH)
+C_FILES := $(SHARED) $(CLI) $(COORDINATORD) $(UNIT) $(UNIT_SUPPORT) $(FUZZ) tests/fuzz/replay.c $(BENCH) \
+	$(DOCS)
 
 # --- building -------------------------------------------------------------------------------------------------
 
@@ -114,6 +116,10 @@ $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD
 
 $(REPLAY_PROGRAMS): $(BUILD)/obj/tests/fuzz/replay.o
 
+$(DOCS:%.c=$(BUILD)/%): $(DOCS:%.c=$(BUILD)/obj/%.o) $(LIBCLI) $(LIBTLOAD)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 -include $(patsubst %.o,%.d,$(call objects,$(C_FILES)))
 
 .PHONY: FORCE
@@ -138,6 +144,13 @@ demo: ## see it work: a table, a file of 200,000 rows, 1 % of them bad
 	tests/tools/deps demo
 	$(MAKE) all
 	examples/demo/demo
+
+.PHONY: docs
+docs: $(BUILD)/tests/docs/tload-docs ## write anew what comes from the table of commands: completions, options in tload.1
+	$< bash >completions/tload.bash
+	$< zsh >completions/_tload
+	$< fish >completions/tload.fish
+	$< man <man/tload.1 >$(BUILD)/tload.1 && cp $(BUILD)/tload.1 man/tload.1
 
 .PHONY: format
 format: ## lay out all C files

@@ -20,7 +20,7 @@ check-unit: $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) ## unit tests; no service needed
 	tests/run_unit.py $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS)
 
 .PHONY: check-docs
-check-docs: all ## manual pages, help, completions and examples agree with the programs
+check-docs: all $(BUILD)/tests/docs/tload-docs ## manual pages, completions and help agree with the table of commands
 	mandoc -T lint -W warning $(wildcard man/*.[1578])
 	tests/run.py tests/docs
 
@@ -43,12 +43,20 @@ check-tsan: ## unit and end-to-end tests under ThreadSanitizer
 
 SHELL_SCRIPTS = $(shell grep -rlIE '^\#!/bin/(ba)?sh' .ci tests examples 2>/dev/null | sort)
 
-.PHONY: lint
-lint: $(HEADERS:%=$(BUILD)/headers/%.ok) ## layout, layers, sizes, banned functions, self-sufficient headers, shell scripts
+.PHONY: lint lint-format lint-rules lint-shell lint-headers
+lint: lint-format lint-rules lint-shell lint-headers ## layout, layers, sizes, banned functions, headers, shell scripts
+
+lint-format:
 	clang-format --dry-run -Werror $(C_FILES) $(HEADERS)
-	shellcheck -x $(SHELL_SCRIPTS)
+
+lint-rules:
 	tests/lint/lint.py
 	tests/run.py tests/lint
+
+lint-shell:
+	shellcheck -x $(SHELL_SCRIPTS)
+
+lint-headers: $(HEADERS:%=$(BUILD)/headers/%.ok)
 
 # A header must compile alone. An include guard is what makes it fit to be the main file.
 $(BUILD)/headers/%.ok: % $(BUILD)/flags

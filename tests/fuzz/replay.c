@@ -72,7 +72,8 @@ static void made_inputs(void **state)
     (void)state;
     for (int i = 0; i < INPUTS; i++) {
         size_t size = (size_t)(i % INPUT_MAX);
-        uint8_t *data = malloc(size ? size : 1); /* of exactly this size: a sanitizer sees every step too far */
+        uint8_t *data = malloc(size ? size
+                                    : 1); /* of exactly this size: a sanitizer sees every step too far */
 
         assert_non_null(data);
         for (size_t k = 0; k < size; k++)
