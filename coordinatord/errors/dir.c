@@ -151,25 +151,43 @@ static int sync_files(struct errstore *s, struct tl_error *err)
     return failed;
 }
 
-/* The directory itself, and those that lead to it: any of them may be new. */
-static int sync_directory(struct errstore *s, struct name *dir, struct tl_error *err)
+static int sync_directory(struct errstore *s, const char *dir, struct tl_error *err)
 {
-    for (;;) {
-        int fd = *dir->text ? openat(s->root, dir->text, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : s->root;
-        char *slash = strrchr(dir->text, '/');
-        int failed = 0;
+    int fd = openat(s->root, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed = 0;
 
-        if (fd >= 0 && fsync(fd) != 0)
-            failed = tl_fail_errno(err, errno, "a directory of rejected rows can't be written to the disk");
-        else if (fd < 0 && errno != ENOENT) /* removed with its upload */
-            failed = tl_fail_errno(err, errno, "a directory of rejected rows can't be opened");
-        if (fd == s->root)
-            return failed;
-        if (fd >= 0)
-            close(fd);
-        if (failed)
-            return failed;
-        *(slash ? slash : dir->text) = '\0';
+    if (fd < 0 && errno == ENOENT) /* removed with its upload */
+        return 0;
+    if (fd < 0)
+        return tl_fail_errno(err, errno, "a directory of rejected rows can't be opened");
+    if (fsync(fd) != 0)
+        failed = tl_fail_errno(err, errno, "a directory of rejected rows can't be written to the disk");
+    close(fd);
+    return failed;
+}
+
+static bool lies_in(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+
+    return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+/* A directory, and those that lead to it, as any of them may be new; each once. */
+static int sync_way(struct errstore *s, size_t which, struct tl_error *err)
+{
+    struct name dir = s->dirs[which];
+    char *slash;
+
+    for (;;) {
+        for (size_t i = 0; i < which; i++)
+            if (lies_in(s->dirs[i].text, dir.text))
+                return 0;
+        if (sync_directory(s, dir.text, err))
+            return -1;
+        slash = strrchr(dir.text, '/');
+        if (!slash)
+            return sync_directory(s, ".", err);
+        *slash = '\0';
     }
 }
 
@@ -178,7 +196,7 @@ static int dir_sync(struct errstore *s, struct tl_error *err)
     int failed = sync_files(s, err);
 
     for (size_t i = 0; !failed && i < s->ndirs; i++)
-        failed = sync_directory(s, &s->dirs[i], err);
+        failed = sync_way(s, i, err);
     forget_pending(s);
     return failed;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What a data sink has to be able to do. Adding a sink is one struct tl_sink_ops in a file of its own and one
+ * What a data sink has to be able to do. Adding a sink is one struct sink_ops in a file of its own and one
  * line in sinks.def; tests/unit/test_sink_contract.c runs over all of them.
  *
  * A struct sink is one connection to one tenant's data: its tables, and beside them the ledger (what was
@@ -92,8 +92,10 @@ struct sink_ops {
     /* Syntax only, nothing is touched; for --check-config. */
     int (*check_url)(const char *url, struct tl_error *err);
 
-    /* Creates what is missing (ledger tables) unless read_only. NULL with *err; with read_only TL_E_NOT_FOUND
-     * when nothing is there yet. */
+    /*
+     * Creates what is missing (ledger tables) unless read_only. NULL with *err; with read_only TL_E_NOT_FOUND
+     * when nothing is there yet.
+     */
     struct sink *(*open)(const struct sink_conf *conf, struct tl_error *err);
     /* Rolls back an open transaction. NULL is fine. */
     void (*close)(struct sink *s);
@@ -102,8 +104,10 @@ struct sink_ops {
 
     /* Next offset of the topic's partition to apply, 0 when none was ever stored. */
     int (*offset)(struct sink *s, const char *topic, int32_t partition, int64_t *next, struct tl_error *err);
-    /* The table as it was applied last, made by the sink and freed by the caller; *schema NULL when it never
-     * was. A dropped one has `dropped`. */
+    /*
+     * The table as it was applied last, made by the sink and freed by the caller; *schema NULL when it never
+     * was. A dropped one has `dropped`.
+     */
     int (*table)(struct sink *s, const char *table, struct tl_schema **schema, struct tl_error *err);
     /* Returns 1 and fills *row, 0 when there is none, -1. */
     int (*ledger_get)(struct sink *s, const char *upload, int32_t partition, struct ledger_row *row,
@@ -112,8 +116,7 @@ struct sink_ops {
                       struct errors_row *row, struct tl_error *err);
     /* Sums over the partitions; all zero when there is none. */
     int (*progress)(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err);
-    /* Calls each(app, last_seq of partition) for the partitions 0..n-1 of an upload (0 where there is no
-     * row). */
+    /* Fills seqs[0..n) with last_seq of an upload in partitions 0..n-1, 0 where there is no row. */
     int (*last_seqs)(struct sink *s, const char *upload, int32_t n, int64_t *seqs, struct tl_error *err);
 
     /* --- the transaction --- */
@@ -128,7 +131,9 @@ struct sink_ops {
     /*
      * Upserts the rows by the table's key (later ones win), or appends them when it has none. Columns are
      * projected by id to the version that the table has now; a column that the batch does not carry gets its
-     * default in a new row and keeps its value in an existing one. The table is there (the feeder saw to it).
+     * default in a new row and keeps its value in an existing one. TL_E_NOT_FOUND when the table is not
+     * there, or has another table_id; TL_E_CORRUPT when the batch is not what it says; TL_E_REFUSED for a row
+     * that the sink refuses when nobody is called for it.
      */
     int (*write)(struct sink *s, const struct sink_batch *batch, struct tl_error *err);
     int (*ledger_put)(struct sink *s, const struct ledger_row *row, struct tl_error *err);
