@@ -69,16 +69,19 @@ BENCH_PROGRAMS := $(BENCH:%.c=$(BUILD)/%)
 C_FILES := $(SHARED) $(CLI) $(COORDINATORD) $(UNIT) $(UNIT_SUPPORT) $(FUZZ) tests/fuzz/replay.c $(BENCH) \
 	$(DOCS)
 
+# say WORD: one line a file; V=1 shows whole commands.
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
+
 # --- building -------------------------------------------------------------------------------------------------
 
 .PHONY: all
 all: $(BUILD)/tload $(BUILD)/coordinatord ## build both programs
 
 $(BUILD)/tload: $(BUILD)/obj/cli/main.o $(LIBCLI) $(LIBTLOAD)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/coordinatord: $(BUILD)/obj/coordinatord/main.o $(LIBCOORDINATORD) $(LIBTLOAD)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIBTLOAD): $(call objects,$(SHARED))
 $(LIBCLI): $(call objects,$(filter-out cli/main.c,$(CLI)))
@@ -86,8 +89,7 @@ $(LIBCOORDINATORD): $(call objects,$(filter-out coordinatord/main.c,$(COORDINATO
 
 # A library is made anew when a source file goes away, too: its list of members is a prerequisite.
 $(BUILD)/%.a: $(BUILD)/%.members
-	rm -f $@
-	ar rcs $@ $(filter %.o,$^)
+	$(call say,AR)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 # write_if_changed VALUE: touches the target only when it says something new.
 write_if_changed = @mkdir -p $(@D); echo '$(subst ','\'',$(1))' | cmp -s - $@ || echo '$(subst ','\'',$(1))' >$@
@@ -106,19 +108,19 @@ $(BUILD)/flags: FORCE
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # A program of the tests: its own object, what the line below adds, all three libraries.
 $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 		$(call objects,$(UNIT_SUPPORT)) $(LIBCLI) $(LIBCOORDINATORD) $(LIBTLOAD)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs $(TEST_LIBRARIES))
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs $(TEST_LIBRARIES))
 
 $(REPLAY_PROGRAMS): $(BUILD)/obj/tests/fuzz/replay.o
 
 $(DOCS:%.c=$(BUILD)/%): $(DOCS:%.c=$(BUILD)/obj/%.o) $(LIBCLI) $(LIBTLOAD)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 -include $(patsubst %.o,%.d,$(call objects,$(C_FILES)))
 

@@ -85,7 +85,7 @@ fuzz-run: $(FUZZ_PROGRAMS)
 
 $(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(call objects,$(UNIT_SUPPORT)) \
 		$(LIBCLI) $(LIBCOORDINATORD) $(LIBTLOAD)
-	$(CC) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK)$(CC) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 endif
 
 ifneq ($(BENCH),)
