@@ -112,28 +112,6 @@ static int send_batch(struct fixture *f, struct sender *s, int64_t seq, int32_t 
     return sender_send(s, &batch, &f->err);
 }
 
-static struct tl_kqueue *assigned(void *app, const char *topic, int32_t partition)
-{
-    (void)topic;
-    (void)partition;
-    return *(struct tl_kqueue **)app;
-}
-
-static void revoked(void *app, const char *topic, int32_t partition)
-{
-    (void)app;
-    (void)topic;
-    (void)partition;
-}
-
-static void trouble(void *app, const char *topic, int32_t partition, const char *text)
-{
-    (void)app;
-    (void)topic;
-    (void)partition;
-    (void)text;
-}
-
 /* What has come of each partition; what comes first of each number must come in order. */
 struct arrived {
     int64_t next[PARTITIONS];
