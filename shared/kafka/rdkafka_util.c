@@ -2,7 +2,6 @@
 #include "shared/kafka/rdkafka_util.h"
 
 #include <stdio.h>
-#include <syslog.h>
 
 /*
  * Called from librdkafka's threads. Its own lines are for whoever looks closely: what matters reaches the
@@ -12,8 +11,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 {
     struct tl_log *log = rd_kafka_opaque(rk) ? *(struct tl_log **)rd_kafka_opaque(rk) : NULL;
 
-    tl_log_at(log, level <= LOG_CRIT ? TL_LOG_ERROR : TL_LOG_DEBUG, "kafka", "%s %s: %s", rd_kafka_name(rk),
-              facility, text);
+    tl_debug(log, "kafka", "%s %s (%d): %s", rd_kafka_name(rk), facility, level, text);
 }
 
 static void on_log_silent(const rd_kafka_t *rk, int level, const char *facility, const char *text)
