@@ -27,7 +27,7 @@ int tl_buf_reserve(struct tl_buf *b, size_t n)
     if (n > b->max || b->len > b->max - n)
         return TL_BUF_FULL;
     need = b->len + n;
-    cap = b->cap < SMALLEST ? SMALLEST : b->cap;
+    cap = b->cap < SMALLEST ? TL_MIN((size_t)SMALLEST, b->max) : b->cap;
     while (cap < need)
         cap = cap > b->max / 2 ? b->max : cap * 2;
     data = realloc(b->data, cap);
