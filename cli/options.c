@@ -45,12 +45,31 @@ const struct command *command_at(size_t i)
     return i < TL_ARRAY_LEN(commands) ? commands[i] : NULL;
 }
 
-/* Near enough to be meant: at most a third of the letters differ, and for short names one. */
+/* Two neighbouring letters have changed places, and nothing else. */
+static bool swapped(const char *given, size_t len, const char *name)
+{
+    size_t i = 0;
+
+    while (i < len && given[i] == name[i])
+        i++;
+    return i + 1 < len && given[i] == name[i + 1] && given[i + 1] == name[i] &&
+           memcmp(given + i + 2, name + i + 2, len - i - 2) == 0;
+}
+
+/*
+ * Near enough to be meant: at most a third of the letters differ, or two are swapped, or it is the
+ * beginning.
+ */
 static bool near(const char *given, size_t len, const char *name, unsigned *best)
 {
     unsigned distance = tl_str_distance(tl_str_n(given, len), tl_str(name));
-    unsigned most = (unsigned)TL_MAX(TL_MAX(len, strlen(name)) / 3, (size_t)1);
+    size_t name_len = strlen(name);
+    unsigned most = (unsigned)TL_MAX(TL_MAX(len, name_len) / 3, (size_t)1);
 
+    if (len == name_len && swapped(given, len, name))
+        distance = 1;
+    if (distance > most && len >= 3 && len < name_len && memcmp(given, name, len) == 0)
+        distance = most;
     if (distance > most || distance >= *best)
         return false;
     *best = distance;

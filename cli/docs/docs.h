@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What is made from the commands' tables beside the help: completions of the shells and the options of tload(1). Used by
- * a program of its own (tests/docs/tload-docs.c), which is not installed. The caller looks at ferror in the end.
+ * What is made from the commands' tables beside the help: completions of the shells and the options of
+ * tload(1). Used by a program of its own (tests/docs/tload-docs.c), which is not installed. The caller
+ * looks at ferror in the end.
  */
 #ifndef CLI_DOCS_DOCS_H
 #define CLI_DOCS_DOCS_H

@@ -4,7 +4,7 @@
  * once by an eventfd (tl_http_interrupt), which curl's own progress callback would notice only up to a
  * second later.
  *
- *   call ──prepare──► easy ──► multi_perform ◄──► multi_poll(sockets, eventfd) ──► status, body ──► answer, problem
+ *   call ──prepare──► easy ──► multi_perform ◄──► multi_poll(sockets, eventfd) ──► answer, problem
  */
 #include "shared/http/client.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Prints what is made from the commands' tables: `tload-docs bash | zsh | fish`, and `tload-docs man < tload.1`, which
- * copies the page with the part between its two marks made anew. `tload-docs examples` prints a line a command that has
- * no example, which should be none. Not installed.
+ * Prints what is made from the commands' tables: `tload-docs bash | zsh | fish`, and `tload-docs man <
+ * tload.1`, which copies the page with the part between its two marks made anew. `tload-docs examples`
+ * prints a line a command that has no example, which should be none. Not installed.
  */
 #include <string.h>
 
