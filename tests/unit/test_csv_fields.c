@@ -178,8 +178,8 @@ static void long_values(void **state)
 }
 
 /*
- * Records without a quote are cut without libcsv. With one more field, of two quotes, the same record goes
- * through libcsv: all fields before that one must be the same.
+ * Fields before a record's first quote are cut without libcsv. With one more field, of two quotes, in front
+ * of them the same fields go through libcsv: it must see the same.
  */
 static void the_short_way_gives_what_libcsv_gives(void **state)
 {
@@ -189,23 +189,22 @@ static void the_short_way_gives_what_libcsv_gives(void **state)
 
     (void)state;
     for (int which = 0; which < 2; which++) {
-        struct tl_fields *shorter = make(dialects[which], 400), *libcsv = make(dialects[which], 400);
+        struct tl_fields *shorter = make(dialects[which], 400), *libcsv = make(dialects[which], 401);
 
         for (int round = 0; round < 30000; round++) {
-            char record[210];
+            char text[210] = "\"\",", *record = text + 3;
             size_t len = reference_random(&seed) % (round % 4 ? 20 : 200), n, m;
             const struct tl_str *a, *b;
             struct tl_reject why;
 
             for (size_t i = 0; i < len; i++)
                 record[i] = alphabet[reference_random(&seed) % (sizeof alphabet - 1)];
-            memcpy(record + len, ",\"\"", 3);
             assert_int_equal(tl_fields_split(shorter, tl_str_n(record, len), &a, &n, &why), TL_VALUE_OK);
-            assert_int_equal(tl_fields_split(libcsv, tl_str_n(record, len + 3), &b, &m, &why), TL_VALUE_OK);
+            assert_int_equal(tl_fields_split(libcsv, tl_str_n(text, len + 3), &b, &m, &why), TL_VALUE_OK);
             assert_int_equal(n + 1, m);
             for (size_t i = 0; i < n; i++) {
-                assert_int_equal(a[i].ptr == NULL, b[i].ptr == NULL);
-                assert_true(tl_str_eq(a[i], b[i]));
+                assert_int_equal(a[i].ptr == NULL, b[i + 1].ptr == NULL);
+                assert_true(tl_str_eq(a[i], b[i + 1]));
             }
         }
         tl_fields_free(shorter);
