@@ -30,6 +30,7 @@
 
 enum {
     CHUNK = 256 * 1024,
+    SNIFF_MS = 50,     /* that long the rest of a file's first bytes is waited for */
     SHORT = 16 * 1024, /* a record begun that is shorter is scanned again whenever more of it comes */
     KEY_TEXT_MAX = 8 * 1024 * 1024,
     VAIN_FREE = 256 * 1024 * 1024, /* bytes looked at in vain that no file is reproached with */
@@ -162,26 +163,26 @@ void splitter_free(struct splitter *s)
     free(s);
 }
 
-/* Hands on what has waited long enough. *wait_ms: how long until there is more of that. */
-static int flush_by_time(struct splitter *s, int *wait_ms, struct tl_error *err)
+/* Hands on what has waited long enough. *wait_ms: until there is more of that, patience_ms at most. */
+static int flush_by_time(struct splitter *s, int patience_ms, int *wait_ms, struct tl_error *err)
 {
     int64_t next_ms;
 
     if (batches_flush_older(s->batches, SPLITTER_FLUSH_MS, &next_ms, err))
         return -1;
-    *wait_ms = next_ms < 0 ? SPLITTER_FLUSH_MS : (int)next_ms;
+    *wait_ms = next_ms < 0 || next_ms > patience_ms ? patience_ms : (int)next_ms;
     return 0;
 }
 
-/* Reads once. Sets last at the source's end, idle when nothing came. */
-static int fill(struct splitter *s, struct tl_error *err)
+/* Reads once. Sets last at the source's end, idle when nothing came for patience_ms, or sooner. */
+static int fill(struct splitter *s, int patience_ms, struct tl_error *err)
 {
     int wait_ms = -1, rc;
     size_t n;
 
     if (s->o.on_read && s->o.on_read(s->app, err))
         return -1;
-    if (source_trickles(s->source) && flush_by_time(s, &wait_ms, err))
+    if (source_trickles(s->source) && flush_by_time(s, patience_ms, &wait_ms, err))
         return -1;
     if (s->begin) {
         memmove(s->window, s->window + s->begin, s->end - s->begin);
@@ -226,7 +227,7 @@ static int next_record(struct splitter *s, size_t limit, enum tl_scan *found, st
             *found = TL_SCAN_MORE;
             return 0;
         }
-        if (fill(s, err))
+        if (fill(s, SPLITTER_FLUSH_MS, err))
             return -1;
     }
 }
@@ -245,7 +246,7 @@ static int skip_line(struct splitter *s, struct tl_error *err)
         consume(s, (size_t)(end - p) - (p < end && end[-1] == '\r'), 0);
         if (s->last)
             return 0;
-        if (fill(s, err))
+        if (fill(s, SPLITTER_FLUSH_MS, err))
             return -1;
     }
 }
@@ -385,7 +386,7 @@ static int take_start(struct splitter *s, struct tl_error *err)
     size_t skip;
 
     do {
-        if (fill(s, err))
+        if (fill(s, SNIFF_MS, err))
             return -1;
     } while (s->end < SNIFF_BYTES && !s->last && !(s->idle && s->end));
     if (sniff(s->file, strcmp(s->file, "(stdin)") == 0, s->schema->table,
