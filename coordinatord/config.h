@@ -7,6 +7,7 @@
 #define COORDINATORD_CONFIG_H
 
 #include "shared/base/error.h"
+#include "shared/base/log.h"
 #include "shared/kafka/conf.h"
 
 enum role { ROLE_CONTROL = 1, ROLE_VALIDATE = 2, ROLE_SINK = 4, ROLE_ERRORS = 8, ROLE_ALL = 15 };
@@ -16,6 +17,8 @@ struct config {
     bool dev;
     char *state;           /* [coordinator] state: directory */
     char *socket;          /* path; without the control role: where control answers */
+    char *log_file;        /* [coordinator] log: "" for stderr */
+    enum tl_log_level log_level; /* [coordinator] log_level */
     char *listen;          /* "127.0.0.1:8470", "" for none */
     char *control;         /* [coordinator] control: URL of control for the other roles; "" means unix:<socket> */
     char *token_file;      /* [coordinator] token_file: for a control that is reached over TCP; "" none */
@@ -40,5 +43,7 @@ int config_load(struct config *c, const char *path, bool dev, const char *roles,
 /* What can be checked without touching anything: URLs, Kafka properties, numbers. */
 int config_check(const struct config *c, struct tl_error *err) TL_MUST_CHECK;
 void config_release(struct config *c);
+/* The first setting, as "[section] key", that differs and can't be changed while the daemon runs; NULL when there is none. */
+const char *config_difference(const struct config *a, const struct config *b);
 
 #endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The broker over librdkafka. Topics get no retention by time or size: what was not applied yet must never go away by
+ * itself, and what was applied is trimmed by the keeper.
+ */
+#include "coordinatord/control/broker.h"
+
+#include <stdlib.h>
+
+#include "shared/base/clock.h"
+#include "shared/kafka/admin.h"
+#include "shared/kafka/producer.h"
+#include "shared/wire/topic.h"
+
+enum { SLICE_MS = 100, QUEUE_BYTES = 4 * TL_MESSAGE_MAX };
+
+struct broker {
+    const struct config *config;
+    struct tl_log *log;
+    const atomic_bool *stop;
+    struct tl_kafka_conf topic_config;
+    struct tl_admin *admin;       /* NULL until it is needed */
+    struct tl_producer *producer; /* NULL until it is needed, and again after a failure */
+};
+
+/* One message on its way into several partitions. */
+struct round {
+    int32_t failed;
+    struct tl_error err; /* the first failure */
+};
+
+static void on_ack(void *app, void *message_app, int64_t offset, const struct tl_error *err)
+{
+    struct round *round = message_app;
+
+    (void)app;
+    (void)offset;
+    if (err && round->failed++ == 0)
+        round->err = *err;
+}
+
+static int fill_topic_config(struct tl_kafka_conf *c, struct tl_error *err)
+{
+    char max[16];
+
+    snprintf(max, sizeof max, "%d", TL_MESSAGE_MAX);
+    if (tl_kafka_conf_set(c, "max.message.bytes", max, err) < 0 ||
+        tl_kafka_conf_set(c, "cleanup.policy", "delete", err) < 0 ||
+        tl_kafka_conf_set(c, "retention.ms", "-1", err) < 0 ||
+        tl_kafka_conf_set(c, "retention.bytes", "-1", err) < 0)
+        return -1;
+    return 0;
+}
+
+static void broker_close(struct broker *b)
+{
+    if (!b)
+        return;
+    tl_producer_free(b->producer);
+    tl_admin_free(b->admin);
+    tl_kafka_conf_release(&b->topic_config);
+    free(b);
+}
+
+static struct broker *broker_open(const struct config *config, struct tl_log *log, const atomic_bool *stop,
+                                  struct tl_error *err)
+{
+    struct broker *b = calloc(1, sizeof *b);
+
+    if (!b) {
+        tl_fail_nomem(err);
+        return NULL;
+    }
+    b->config = config;
+    b->log = log;
+    b->stop = stop;
+    tl_kafka_conf_init(&b->topic_config);
+    if (fill_topic_config(&b->topic_config, err) < 0) {
+        broker_close(b);
+        return NULL;
+    }
+    return b;
+}
+
+static int need_admin(struct broker *b, struct tl_error *err)
+{
+    if (!b->admin)
+        b->admin = tl_admin_new(&b->config->kafka, b->log, err);
+    return b->admin ? 0 : -1;
+}
+
+static int need_producer(struct broker *b, struct tl_error *err)
+{
+    struct tl_producer_options options = {
+        .queue_bytes = QUEUE_BYTES,
+        .compression = b->config->compression,
+        .client_id = "tload-control",
+    };
+
+    if (!b->producer)
+        b->producer = tl_producer_new(&b->config->kafka, &options, on_ack, NULL, b->log, err);
+    return b->producer ? 0 : -1;
+}
+
+static int broker_make_topics(struct broker *b, const char *tenant, int32_t partitions, int timeout_ms,
+                              struct tl_error *err)
+{
+    char names[TL_TOPIC_COUNT][TL_TOPIC_NAME_MAX + 1];
+    struct tl_topic_spec spec[TL_TOPIC_COUNT];
+
+    for (int i = 0; i < TL_TOPIC_COUNT; i++) {
+        tl_topic_name((enum tl_topic)i, tl_str(tenant), names[i]);
+        spec[i] = (struct tl_topic_spec){names[i], partitions, b->config->replication, &b->topic_config};
+    }
+    if (need_admin(b, err) < 0)
+        return -1;
+    return tl_admin_create_topics(b->admin, spec, TL_TOPIC_COUNT, timeout_ms, err);
+}
+
+static int broker_ping(struct broker *b, const char *topic, int timeout_ms, struct tl_error *err)
+{
+    int32_t partitions;
+
+    return need_admin(b, err) < 0 ? -1 : tl_admin_partitions(b->admin, topic, timeout_ms, &partitions, err);
+}
+
+/* Waits in slices, so that a shutdown need not wait for a broker. */
+static int flush(struct broker *b, int64_t deadline, struct tl_error *err)
+{
+    for (;;) {
+        int64_t left = deadline - tl_clock_ms();
+
+        if (atomic_load(b->stop))
+            return tl_fail(err, TL_E_INTERRUPTED, "shutting down");
+        if (tl_producer_flush(b->producer, (int)TL_MAX(TL_MIN(left, SLICE_MS), 0), err) == 0)
+            return 0;
+        if (err->code != TL_E_TIMEOUT)
+            return -1;
+        if (left <= 0) {
+            const char *trouble = tl_producer_trouble(b->producer);
+
+            return tl_fail(err, TL_E_UNAVAILABLE, "Kafka did not take a message in time%s%s",
+                           *trouble ? ": " : "", trouble);
+        }
+    }
+}
+
+static int send_all(struct broker *b, const char *topic, int32_t partitions, const struct tl_headers *headers,
+                    struct tl_str value, int64_t deadline, struct round *round, struct tl_error *err)
+{
+    for (int32_t p = 0; p < partitions; p++) {
+        while (tl_producer_send(b->producer, topic, p, headers, value, round, err) < 0) {
+            if (err->code != TL_E_AGAIN)
+                return -1;
+            if (atomic_load(b->stop))
+                return tl_fail(err, TL_E_INTERRUPTED, "shutting down");
+            if (tl_clock_ms() >= deadline)
+                return tl_fail(err, TL_E_UNAVAILABLE, "Kafka did not take a message in time");
+            tl_producer_poll(b->producer, SLICE_MS);
+        }
+    }
+    return flush(b, deadline, err);
+}
+
+static int broker_write_all(struct broker *b, const char *topic, int32_t partitions,
+                            const struct tl_envelope *envelope, struct tl_str value, int timeout_ms,
+                            struct tl_error *err)
+{
+    struct tl_headers headers;
+    struct round round = {0};
+    int rc;
+
+    tl_envelope_to_headers(envelope, &headers);
+    if (need_producer(b, err) < 0)
+        return -1;
+    rc = send_all(b, topic, partitions, &headers, value, tl_clock_ms() + timeout_ms, &round, err);
+    if (rc == 0 && round.failed) {
+        *err = round.err;
+        rc = -1;
+    }
+    if (rc < 0) {
+        /* Settles what is on its way: the value is the caller's again. Numbers make a second writing harmless. */
+        tl_producer_free(b->producer);
+        b->producer = NULL;
+    }
+    return rc;
+}
+
+static int broker_trim(struct broker *b, const char *topic, int32_t partition, int64_t before, int64_t worth,
+                       int timeout_ms, struct tl_error *err)
+{
+    int64_t low, high;
+
+    if (need_admin(b, err) < 0 ||
+        tl_admin_watermarks(b->admin, topic, partition, timeout_ms, &low, &high, err) < 0)
+        return -1;
+    /* Behind `high` there is nothing to delete, and asking for it is an error: a topic that was made anew. */
+    if (before > high || before - low < worth)
+        return 0;
+    tl_debug(b->log, "control", "%s/%d: trimming %lld records before offset %lld", topic, partition,
+             (long long)(before - low), (long long)before);
+    return tl_admin_trim(b->admin, topic, partition, before, timeout_ms, err);
+}
+
+const struct broker_ops broker_kafka = {
+    .open = broker_open,
+    .close = broker_close,
+    .make_topics = broker_make_topics,
+    .ping = broker_ping,
+    .write_all = broker_write_all,
+    .trim = broker_trim,
+};

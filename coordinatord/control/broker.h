@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What control does in Kafka, behind an interface so that tests need no cluster. A struct broker is one connection to one
+ * cluster, owned by one thread (the keeper). Every call is bounded by timeout_ms, and ends earlier with TL_E_INTERRUPTED
+ * when *stop becomes true.
+ */
+#ifndef COORDINATORD_CONTROL_BROKER_H
+#define COORDINATORD_CONTROL_BROKER_H
+
+#include <stdatomic.h>
+
+#include "coordinatord/config.h"
+#include "shared/wire/envelope.h"
+
+struct broker;
+
+struct broker_ops {
+    /* config and log are borrowed until close; nothing is connected yet. */
+    struct broker *(*open)(const struct config *config, struct tl_log *log, const atomic_bool *stop,
+                           struct tl_error *err);
+    void (*close)(struct broker *b); /* NULL is fine */
+    /* The tenant's three topics. TL_E_CONFLICT: one is there with another number of partitions. */
+    int (*make_topics)(struct broker *b, const char *tenant, int32_t partitions, int timeout_ms,
+                       struct tl_error *err);
+    /* Whether the cluster answers. */
+    int (*ping)(struct broker *b, const char *topic, int timeout_ms, struct tl_error *err);
+    /* The message into every partition of the topic: 0 only when all of them have it for good. Again after a failure is harmless. */
+    int (*write_all)(struct broker *b, const char *topic, int32_t partitions,
+                     const struct tl_envelope *envelope, struct tl_str value, int timeout_ms,
+                     struct tl_error *err);
+    /* Deletes what stands before the offset, if that is at least `worth` records. */
+    int (*trim)(struct broker *b, const char *topic, int32_t partition, int64_t before, int64_t worth,
+                int timeout_ms, struct tl_error *err);
+};
+
+extern const struct broker_ops broker_kafka;
+
+#endif

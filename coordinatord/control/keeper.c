@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The one thread that talks to Kafka for control. A pass:
+ *
+ *   topics of tenants that are not ready ──► made
+ *   pending versions (store)             ──► schema message in every partition of raw-input ──► active
+ *   wishes to stop (uploads)             ──► cancel message in every partition of raw-input
+ *   what the sink has applied            ──► trimmed from validated-input and import-error, now and then
+ *
+ * Whatever fails is done again in a later pass; every step may be done twice. A pass comes when somebody kicks, soon after a
+ * failure, and every few seconds to see whether Kafka is there.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinatord/control/control_impl.h"
+#include "shared/base/clock.h"
+
+enum {
+    TOPICS_MS = 3000, /* bound of one call */
+    WRITE_MS = 5000,
+    PING_MS = 3000,
+    TRIM_MS = 3000,
+    AWAIT_MS = 20000,
+    RETRY_MIN_MS = 250,
+    RETRY_MAX_MS = 5000,
+    IDLE_MS = 10000,
+    TRIM_EVERY_MS = 30000,
+    TRIM_WORTH = 1000 /* records */
+};
+
+struct pass {
+    struct control *c;
+    struct broker *broker;
+    bool failed;
+    struct tl_error err; /* the first failure */
+    bool spoke;          /* Kafka answered */
+};
+
+/* Returns whether the pass may go on: after a failure that has to do with one thing alone it does. */
+static bool note_failure(struct pass *p, const struct tl_error *err)
+{
+    if (!p->failed)
+        p->err = *err;
+    p->failed = true;
+    return !tl_error_retriable(err) && !atomic_load(&p->c->stop);
+}
+
+/* --- topics --- */
+
+static void tenant_set(struct control *c, struct tenant *t, bool ready, bool broken, const char *trouble)
+{
+    control_lock(c);
+    if (strcmp(t->trouble, trouble) != 0 && *trouble)
+        tl_warn(c->log, "control", "tenant %s: %s", t->row.tenant, trouble);
+    if (ready && !t->ready)
+        tl_info(c->log, "control", "tenant %s: topics are ready, %d partitions", t->row.tenant,
+                (int)t->row.partitions);
+    t->ready = ready;
+    t->broken = broken;
+    snprintf(t->trouble, sizeof t->trouble, "%s", trouble);
+    control_unlock(c);
+}
+
+static bool pass_topics(struct pass *p)
+{
+    struct tl_error err;
+
+    for (size_t i = 0; i < p->c->ntenants; i++) {
+        struct tenant *t = p->c->tenants[i];
+
+        /* Only this thread writes it. */
+        if (t->ready)
+            continue;
+        if (p->c->options.broker->make_topics(p->broker, t->row.tenant, t->row.partitions, TOPICS_MS, &err) ==
+            0) {
+            p->spoke = true;
+            tenant_set(p->c, t, true, false, "");
+        } else {
+            tenant_set(p->c, t, false, err.code == TL_E_CONFLICT, err.text);
+            if (!note_failure(p, &err))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* --- versions --- */
+
+static int write_version(struct pass *p, const struct tenant *t, const struct pending_version *v,
+                         struct tl_error *err)
+{
+    struct tl_envelope e;
+    struct tl_schema *schema;
+    bool dropped;
+    int rc;
+
+    if (tl_schema_from_text(tl_str(v->schema), &schema, err) < 0)
+        return -1;
+    tl_envelope_init(&e, TL_MSG_SCHEMA);
+    e.table = tl_str(schema->table);
+    e.table_id = v->table_id;
+    e.version = v->version;
+    dropped = schema->dropped;
+    rc = p->c->options.broker->write_all(p->broker, t->topic[TL_TOPIC_RAW_INPUT], t->row.partitions, &e,
+                                         tl_str(v->schema), WRITE_MS, err);
+    if (rc == 0) {
+        p->spoke = true;
+        rc = store_version_activate(p->c->store, v->table_id, v->version, dropped, err);
+    }
+    if (rc == 0)
+        tl_info(p->c->log, "control", "tenant %s: table %s (%lld) version %d is %s", t->row.tenant,
+                schema->table, (long long)v->table_id, (int)v->version, dropped ? "dropped" : "active");
+    tl_schema_free(schema);
+    return rc;
+}
+
+static bool pass_versions(struct pass *p)
+{
+    struct pending_version v = {0};
+    struct tl_error err;
+    int64_t table_id = 0;
+    int32_t version = 0;
+    int rc;
+
+    while ((rc = store_pending_next(p->c->store, table_id, version, &v, &err)) == 1) {
+        const struct tenant *t = tenant_find(p->c, v.tenant, &err);
+
+        table_id = v.table_id;
+        version = v.version;
+        rc = !t ? -1 : t->ready ? write_version(p, t, &v, &err) : 0;
+        free(v.schema);
+        if (rc < 0 && !note_failure(p, &err))
+            return false;
+    }
+    return rc == 0 || note_failure(p, &err);
+}
+
+/* --- cancel messages --- */
+
+/* The next upload behind rowid whose wish is not written yet, with a reference; NULL when there is none. */
+static struct live *next_wish(struct control *c, int64_t rowid)
+{
+    struct live *found = NULL;
+
+    control_lock(c);
+    for (size_t i = 0; i < LIVE_BUCKETS; i++)
+        for (struct live *l = c->live[i]; l; l = l->next)
+            if (l->u.wish != UPLOAD_SENDING && !l->cancel_written && l->tenant->ready && l->u.rowid > rowid &&
+                (!found || l->u.rowid < found->u.rowid))
+                found = l;
+    if (found)
+        live_ref(found);
+    control_unlock(c);
+    return found;
+}
+
+static char *cancel_value(struct control *c, struct live *l)
+{
+    json_t *json;
+    char *text = NULL;
+
+    control_lock(c);
+    json = json_pack("{s:s, s:s}", "reason", l->u.reason, "state", upload_state_name(l->u.wish));
+    control_unlock(c);
+    if (json)
+        text = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    return text;
+}
+
+static int write_cancel(struct pass *p, struct live *l, struct tl_error *err)
+{
+    /* What names an upload never changes, so it is read without the lock. */
+    const struct tenant *t = l->tenant;
+    char *value = cancel_value(p->c, l);
+    struct tl_envelope e;
+    int rc;
+
+    if (!value)
+        return tl_fail_nomem(err);
+    tl_envelope_init(&e, TL_MSG_CANCEL);
+    e.upload = tl_str(l->u.id);
+    e.table = tl_str(l->u.table);
+    e.table_id = l->u.table_id;
+    e.version = l->u.version;
+    rc = p->c->options.broker->write_all(p->broker, t->topic[TL_TOPIC_RAW_INPUT], t->row.partitions, &e,
+                                         tl_str(value), WRITE_MS, err);
+    free(value);
+    if (rc == 0)
+        p->spoke = true;
+    return rc;
+}
+
+static bool pass_cancels(struct pass *p)
+{
+    struct control *c = p->c;
+    struct tl_error err;
+    struct live *l;
+    int64_t rowid = 0;
+
+    while ((l = next_wish(c, rowid)) != NULL) {
+        int rc = write_cancel(p, l, &err);
+
+        rowid = l->u.rowid;
+        control_lock(c);
+        if (rc == 0) {
+            l->cancel_written = true;
+            live_look_now(c, l);
+        }
+        live_unref(l);
+        control_unlock(c);
+        if (rc < 0 && !note_failure(p, &err))
+            return false;
+    }
+    return true;
+}
+
+/* --- trimming --- */
+
+static int trim_partition(struct pass *p, struct tenant *t, struct sink *sink, enum tl_topic topic,
+                          int32_t partition, int64_t *trimmed, struct tl_error *err)
+{
+    int64_t next;
+
+    if (p->c->options.sink->offset(sink, t->topic[topic], partition, &next, err) < 0)
+        return -1;
+    if (next - *trimmed < TRIM_WORTH)
+        return 0;
+    if (p->c->options.broker->trim(p->broker, t->topic[topic], partition, next, TRIM_WORTH, TRIM_MS, err) < 0)
+        return -1;
+    *trimmed = next;
+    return 0;
+}
+
+static int trim_tenant(struct pass *p, struct tenant *t, struct tl_error *err)
+{
+    static const enum tl_topic topics[] = {TL_TOPIC_VALIDATED_INPUT, TL_TOPIC_IMPORT_ERROR};
+    struct sink *sink;
+    int rc = 0;
+
+    if (!t->trimmed)
+        t->trimmed = calloc(TL_ARRAY_LEN(topics) * (size_t)t->row.partitions, sizeof *t->trimmed);
+    if (!t->trimmed)
+        return tl_fail_nomem(err);
+    sink = control_open_sink(p->c, t->row.tenant, err);
+    if (!sink)
+        return err->code == TL_E_NOT_FOUND ? 0 : -1;
+    for (size_t i = 0; i < TL_ARRAY_LEN(topics) && rc == 0; i++)
+        for (int32_t n = 0; n < t->row.partitions && rc == 0 && !atomic_load(&p->c->stop); n++)
+            rc = trim_partition(p, t, sink, topics[i], n,
+                                &t->trimmed[i * (size_t)t->row.partitions + (size_t)n], err);
+    p->c->options.sink->close(sink);
+    return rc;
+}
+
+/* Only tidies up: a failure is logged and that is all. */
+static void pass_trim(struct pass *p)
+{
+    struct tl_error err;
+
+    for (size_t i = 0; i < p->c->ntenants && !atomic_load(&p->c->stop); i++) {
+        struct tenant *t = p->c->tenants[i];
+
+        if (t->ready && trim_tenant(p, t, &err) < 0)
+            tl_info(p->c->log, "control", "tenant %s: trimming topics: %s", t->row.tenant, err.text);
+    }
+}
+
+/* --- the thread --- */
+
+static void publish(struct pass *p)
+{
+    struct control *c = p->c;
+    const char *trouble = p->failed && p->err.code != TL_E_CONFLICT ? p->err.text : "";
+
+    control_lock(c);
+    if (*trouble && !c->kafka_trouble[0] && !atomic_load(&c->stop))
+        tl_warn(c->log, "control", "%s", trouble);
+    if (!*trouble && c->kafka_trouble[0])
+        tl_info(c->log, "control", "Kafka is in reach again");
+    snprintf(c->kafka_trouble, sizeof c->kafka_trouble, "%s", trouble);
+    for (size_t i = 0; i < c->ntenants; i++)
+        if (c->tenants[i]->ready)
+            snprintf(c->tenants[i]->trouble, sizeof c->tenants[i]->trouble, "%s", trouble);
+        else if (!c->tenants[i]->broken && *trouble)
+            snprintf(c->tenants[i]->trouble, sizeof c->tenants[i]->trouble, "%s", trouble);
+    c->passes_done = c->passes_begun;
+    pthread_cond_broadcast(&c->settled);
+    control_unlock(c);
+}
+
+static void ping(struct pass *p)
+{
+    struct tl_error err;
+
+    if (!p->spoke && p->c->ntenants &&
+        p->c->options.broker->ping(p->broker, p->c->tenants[0]->topic[TL_TOPIC_RAW_INPUT], PING_MS, &err) < 0)
+        note_failure(p, &err);
+}
+
+static bool run_pass(struct control *c, struct broker **broker, bool trim)
+{
+    struct pass p = {.c = c};
+
+    if (!*broker)
+        *broker = c->options.broker->open(c->options.config, c->log, &c->stop, &p.err);
+    if (!*broker) {
+        p.failed = true;
+    } else {
+        p.broker = *broker;
+        if (pass_topics(&p) && pass_versions(&p) && pass_cancels(&p)) {
+            ping(&p);
+            if (trim && !p.failed)
+                pass_trim(&p);
+        }
+    }
+    publish(&p);
+    return !p.failed;
+}
+
+void *keeper_run(void *control)
+{
+    struct control *c = control;
+    struct broker *broker = NULL;
+    int64_t trim_at = tl_clock_ms() + TRIM_EVERY_MS;
+    int retry = RETRY_MIN_MS;
+
+    control_lock(c);
+    while (!atomic_load(&c->stop)) {
+        bool trim = tl_clock_ms() >= trim_at;
+        int64_t until;
+        bool fine;
+
+        c->keeper_kicked = false;
+        c->passes_begun++;
+        control_unlock(c);
+        fine = run_pass(c, &broker, trim);
+        control_lock(c);
+        if (trim)
+            trim_at = tl_clock_ms() + TRIM_EVERY_MS;
+        until = tl_clock_ms() + (fine ? IDLE_MS : retry);
+        retry = fine ? RETRY_MIN_MS : TL_MIN(retry * 2, RETRY_MAX_MS);
+        while (!c->keeper_kicked && !atomic_load(&c->stop) && control_wait(c, &c->keeper_wake, until))
+            ;
+    }
+    control_unlock(c);
+    c->options.broker->close(broker);
+    return NULL;
+}
+
+void keeper_kick(struct control *c)
+{
+    c->keeper_kicked = true;
+    pthread_cond_signal(&c->keeper_wake);
+}
+
+uint64_t keeper_ask(struct control *c)
+{
+    uint64_t pass;
+
+    control_lock(c);
+    pass = c->passes_begun + 1;
+    keeper_kick(c);
+    control_unlock(c);
+    return pass;
+}
+
+int keeper_await(struct control *c, uint64_t pass, struct tl_error *err)
+{
+    int64_t deadline = tl_clock_ms() + AWAIT_MS;
+    bool done;
+
+    control_lock(c);
+    while (c->passes_done < pass && !atomic_load(&c->stop) && control_wait(c, &c->settled, deadline))
+        ;
+    done = c->passes_done >= pass;
+    control_unlock(c);
+    if (!done)
+        return control_running(c, err) < 0 ? -1 : tl_fail(err, TL_E_UNAVAILABLE, "Kafka is slow to answer");
+    return 0;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The uploads that are not finished: found by tenant and id, numbered at each change. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinatord/control/control_impl.h"
+#include "shared/base/clock.h"
+
+static size_t bucket_of(const char *tenant, const char *id)
+{
+    uint32_t h = 2166136261U; /* FNV-1a */
+
+    for (const char *p = tenant; *p; p++)
+        h = (h ^ (unsigned char)*p) * 16777619U;
+    for (const char *p = id; *p; p++)
+        h = (h ^ (unsigned char)*p) * 16777619U;
+    return h % LIVE_BUCKETS;
+}
+
+struct live *live_find(struct control *c, const char *tenant, const char *id)
+{
+    for (struct live *l = c->live[bucket_of(tenant, id)]; l; l = l->next)
+        if (strcmp(l->u.id, id) == 0 && strcmp(l->u.tenant, tenant) == 0)
+            return l;
+    return NULL;
+}
+
+struct live *live_add(struct control *c, struct tenant *t, struct upload *u, struct tl_error *err)
+{
+    struct live *l;
+    size_t bucket = bucket_of(u->tenant, u->id);
+
+    l = calloc(1, sizeof *l);
+    if (!l) {
+        tl_fail_nomem(err);
+        return NULL;
+    }
+    l->tenant = t;
+    l->u = *u;
+    u->dialect = u->header = u->files = NULL;
+    l->heard_ms = tl_clock_ms();
+    l->heard_wall_ms = tl_clock_wall_ms();
+    l->next = c->live[bucket];
+    c->live[bucket] = l;
+    c->nlive++;
+    live_look_now(c, l);
+    return l;
+}
+
+static void live_free(struct live *l)
+{
+    upload_release(&l->u);
+    free(l);
+}
+
+void live_ref(struct live *l)
+{
+    l->refs++;
+}
+
+void live_unref(struct live *l)
+{
+    if (--l->refs == 0 && l->unlinked)
+        live_free(l);
+}
+
+void live_unlink(struct control *c, struct live *l)
+{
+    struct live **at = &c->live[bucket_of(l->u.tenant, l->u.id)];
+
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+    c->nlive--;
+    l->unlinked = true;
+    if (l->refs == 0)
+        live_free(l);
+}
+
+void live_free_all(struct control *c)
+{
+    for (size_t i = 0; i < LIVE_BUCKETS; i++) {
+        while (c->live[i]) {
+            struct live *l = c->live[i];
+
+            c->live[i] = l->next;
+            live_free(l);
+        }
+    }
+}
+
+int64_t control_next_change(struct control *c)
+{
+    /* Wall-clock milliseconds, or one more than the last: so it does not fall over a restart either. */
+    c->last_change = TL_MAX(c->last_change + 1, tl_clock_wall_ms());
+    return c->last_change;
+}
+
+void live_changed(struct control *c, struct live *l)
+{
+    l->u.change = control_next_change(c);
+    pthread_cond_broadcast(&c->changed);
+}
+
+int live_store(struct control *c, struct live *l, const struct upload *before, struct tl_error *err)
+{
+    l->u.change = control_next_change(c);
+    if (store_upload_save(c->store, &l->u, err) < 0) {
+        upload_restore(&l->u, before);
+        return -1;
+    }
+    pthread_cond_broadcast(&c->changed);
+    if (upload_final(l->u.state))
+        live_unlink(c, l);
+    return 0;
+}
+
+void live_look_now(struct control *c, struct live *l)
+{
+    l->next_look = 0;
+    l->interval = 0;
+    tracker_kick(c);
+}

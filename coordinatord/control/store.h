@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Control's memory: tenants, tables with their versions, uploads, in one SQLite file (WAL, synchronous=FULL). What a function
+ * wrote is durable when it returns 0. One connection behind a mutex of its own: any thread, transactions are short.
+ *
+ * Errors: TL_E_NO_SPACE, TL_E_AGAIN (locked for longer than the busy timeout), TL_E_IO, TL_E_CORRUPT; others as stated.
+ */
+#ifndef COORDINATORD_CONTROL_STORE_H
+#define COORDINATORD_CONTROL_STORE_H
+
+#include "coordinatord/control/upload.h"
+#include "shared/schema/schema.h"
+
+struct store;
+
+enum { STORE_WHO_MAX = 64 };
+
+/* Makes the file when it is not there and brings an older one up to date; a newer one is refused. */
+struct store *store_open(const char *path, struct tl_error *err);
+void store_close(struct store *s); /* NULL is fine */
+
+/* --- tenants --- */
+
+struct tenant_row {
+    char tenant[TL_TENANT_MAX + 1];
+    char cluster[TL_TENANT_MAX + 1];
+    int32_t partitions;
+};
+
+/* Does nothing when it is there already. */
+int store_cluster_add(struct store *s, const char *cluster, struct tl_error *err) TL_MUST_CHECK;
+int store_tenant_add(struct store *s, const struct tenant_row *row, int64_t now_ms,
+                     struct tl_error *err) TL_MUST_CHECK;
+/* each must not call the store; -1 from it ends the walk. */
+int store_tenants(struct store *s, int (*each)(void *app, const struct tenant_row *row, struct tl_error *err),
+                  void *app, struct tl_error *err) TL_MUST_CHECK;
+
+/* --- tables and versions --- */
+
+struct table_row {
+    char name[TL_NAME_MAX + 1];
+    int64_t table_id;
+    int32_t version; /* of the schema below */
+    bool active;     /* false: the first version is still pending */
+    bool dropping;   /* that it is dropped is pending */
+    int64_t created_ms;
+    char *schema; /* JSON, owned */
+};
+
+void table_row_release(struct table_row *row);
+
+/* The table of this name that is not dropped: 1, or 0 when there is none. */
+int store_table_find(struct store *s, const char *tenant, const char *name, struct table_row *out,
+                     struct tl_error *err) TL_MUST_CHECK;
+/* Names after `after`, ascending. each must not call the store; row is its caller's. */
+int store_tables(struct store *s, const char *tenant, const char *after, int limit,
+                 int (*each)(void *app, const struct table_row *row, struct tl_error *err), void *app,
+                 struct tl_error *err) TL_MUST_CHECK;
+/* Gives schema its table_id and version 1, pending. TL_E_CONFLICT when the name is taken. */
+int store_table_create(struct store *s, const char *tenant, struct tl_schema *schema, const char *who,
+                       int64_t now_ms, struct tl_error *err) TL_MUST_CHECK;
+/* The next version, pending, says that the table is dropped. TL_E_CONFLICT when another version is pending. */
+int store_table_drop(struct store *s, int64_t table_id, const char *who, int64_t now_ms,
+                     struct tl_error *err) TL_MUST_CHECK;
+/* One version, also of a dropped table when its table_id (not 0) is given. 1, or 0; pending ones are not there. */
+int store_version_find(struct store *s, const char *tenant, const char *name, int64_t table_id,
+                       int32_t version, struct table_row *out, struct tl_error *err) TL_MUST_CHECK;
+
+struct pending_version {
+    char tenant[TL_TENANT_MAX + 1];
+    int64_t table_id;
+    int32_t version;
+    char *schema; /* JSON, owned */
+};
+
+/* The first pending version behind (table_id, version): 1, or 0. */
+int store_pending_next(struct store *s, int64_t table_id, int32_t version, struct pending_version *out,
+                       struct tl_error *err) TL_MUST_CHECK;
+/* Whether this version is pending: 1, or 0. */
+int store_version_pending(struct store *s, int64_t table_id, int32_t version,
+                          struct tl_error *err) TL_MUST_CHECK;
+int store_version_activate(struct store *s, int64_t table_id, int32_t version, bool dropped,
+                           struct tl_error *err) TL_MUST_CHECK;
+
+/* --- uploads --- */
+
+/* Sets u->rowid. TL_E_CONFLICT when the id is taken. */
+int store_upload_add(struct store *s, struct upload *u, struct tl_error *err) TL_MUST_CHECK;
+/* State, wish, reason, counts, times. */
+int store_upload_save(struct store *s, const struct upload *u, struct tl_error *err) TL_MUST_CHECK;
+/* 1, or 0. out is the caller's to release. */
+int store_upload_find(struct store *s, const char *tenant, const char *id, struct upload *out,
+                      struct tl_error *err) TL_MUST_CHECK;
+
+struct upload_filter {
+    const char *tenant;
+    const char *table; /* NULL: any */
+    const char *state; /* NULL: any */
+    int64_t before;    /* rowid; 0: from the newest */
+    int limit;
+};
+
+/* Newest first. each must not call the store; u is its caller's. */
+int store_uploads(struct store *s, const struct upload_filter *filter,
+                  int (*each)(void *app, const struct upload *u, struct tl_error *err), void *app,
+                  struct tl_error *err) TL_MUST_CHECK;
+/* All that are in no final state. each may take over the texts of u (and sets them to NULL then). */
+int store_uploads_unfinished(struct store *s, int (*each)(void *app, struct upload *u, struct tl_error *err),
+                             void *app, struct tl_error *err) TL_MUST_CHECK;
+
+#endif

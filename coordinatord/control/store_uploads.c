@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <stdlib.h>
+#include <string.h>
+
+#include "coordinatord/control/store_impl.h"
+
+static const char *wish_name(const struct upload *u)
+{
+    return u->wish == UPLOAD_SENDING ? NULL : upload_state_name(u->wish);
+}
+
+static int insert(struct store *s, struct upload *u, struct tl_error *err)
+{
+    sqlite3_stmt *st = store_bind(s, ST_UPLOAD_FIND, err, "tt", u->tenant, u->id);
+    int rc = st ? store_step(s, st, err) : -1;
+
+    store_done(st);
+    if (rc == 1)
+        return tl_fail(err, TL_E_CONFLICT, "upload %s exists already", u->id);
+    if (rc < 0 ||
+        store_run(s, ST_UPLOAD_ADD, err, "tttiiitttiiiiiiiiiidiittt", u->tenant, u->id, u->table, u->table_id,
+                  (int64_t)u->version, (int64_t)u->partitions, upload_state_name(u->state), wish_name(u),
+                  u->reason, u->rows_read, u->rows_applied, u->rows_rejected, u->errors_stored, u->bytes_sent,
+                  u->bytes_total, u->started_ms, u->finished_ms, u->change, u->max_errors_rows,
+                  u->max_errors_percent, (int64_t)u->resumable, u->batch_bytes, u->dialect, u->header,
+                  u->files) < 0)
+        return -1;
+    u->rowid = sqlite3_last_insert_rowid(s->db);
+    return 0;
+}
+
+int store_upload_add(struct store *s, struct upload *u, struct tl_error *err)
+{
+    int rc;
+
+    store_lock(s);
+    rc = store_begin(s, err);
+    if (rc == 0)
+        rc = store_end(s, insert(s, u, err), err);
+    store_unlock(s);
+    return rc;
+}
+
+int store_upload_save(struct store *s, const struct upload *u, struct tl_error *err)
+{
+    int rc;
+
+    store_lock(s);
+    rc = store_run(s, ST_UPLOAD_SAVE, err, "itttiiiiiii", u->rowid, upload_state_name(u->state), wish_name(u),
+                   u->reason, u->rows_read, u->rows_applied, u->rows_rejected, u->errors_stored,
+                   u->bytes_sent, u->finished_ms, u->change);
+    store_unlock(s);
+    return rc;
+}
+
+static int read_state(sqlite3_stmt *st, int column, enum upload_state *out, struct tl_error *err)
+{
+    const char *name = (const char *)sqlite3_column_text(st, column);
+
+    *out = UPLOAD_SENDING;
+    if (name && !upload_state_parse(name, out))
+        return tl_fail(err, TL_E_CORRUPT, "metadata: \"%s\" is no state of an upload", name);
+    return 0;
+}
+
+/* Columns as UPLOAD_COLUMNS in statements.def. */
+static int read_row(sqlite3_stmt *st, struct upload *u, struct tl_error *err)
+{
+    u->rowid = sqlite3_column_int64(st, 0);
+    store_text(st, 1, u->tenant, sizeof u->tenant);
+    store_text(st, 2, u->id, sizeof u->id);
+    store_text(st, 3, u->table, sizeof u->table);
+    u->table_id = sqlite3_column_int64(st, 4);
+    u->version = sqlite3_column_int(st, 5);
+    u->partitions = sqlite3_column_int(st, 6);
+    if (read_state(st, 7, &u->state, err) < 0 || read_state(st, 8, &u->wish, err) < 0)
+        return -1;
+    store_text(st, 9, u->reason, sizeof u->reason);
+    u->rows_read = sqlite3_column_int64(st, 10);
+    u->rows_applied = sqlite3_column_int64(st, 11);
+    u->rows_rejected = sqlite3_column_int64(st, 12);
+    u->errors_stored = sqlite3_column_int64(st, 13);
+    u->bytes_sent = sqlite3_column_int64(st, 14);
+    u->bytes_total = sqlite3_column_int64(st, 15);
+    u->started_ms = sqlite3_column_int64(st, 16);
+    u->finished_ms = sqlite3_column_int64(st, 17);
+    u->change = sqlite3_column_int64(st, 18);
+    u->max_errors_rows = sqlite3_column_int64(st, 19);
+    u->max_errors_percent = sqlite3_column_double(st, 20);
+    u->resumable = sqlite3_column_int(st, 21) != 0;
+    u->batch_bytes = sqlite3_column_int64(st, 22);
+    if (store_text_dup(st, 23, &u->dialect, err) < 0 || store_text_dup(st, 24, &u->header, err) < 0)
+        return -1;
+    return store_text_dup(st, 25, &u->files, err);
+}
+
+int store_upload_find(struct store *s, const char *tenant, const char *id, struct upload *out,
+                      struct tl_error *err)
+{
+    sqlite3_stmt *st;
+    int rc;
+
+    upload_init(out);
+    store_lock(s);
+    st = store_bind(s, ST_UPLOAD_FIND, err, "tt", tenant, id);
+    rc = st ? store_step(s, st, err) : -1;
+    if (rc == 1 && read_row(st, out, err) < 0)
+        rc = -1;
+    store_done(st);
+    store_unlock(s);
+    if (rc < 0)
+        upload_release(out);
+    return rc;
+}
+
+/* st is bound, or NULL after a failure; the lock is held. */
+static int walk(struct store *s, sqlite3_stmt *st,
+                int (*each)(void *app, struct upload *u, struct tl_error *err), void *app,
+                struct tl_error *err)
+{
+    int rc = -1;
+
+    while (st && (rc = store_step(s, st, err)) == 1) {
+        struct upload u;
+
+        upload_init(&u);
+        rc = read_row(st, &u, err);
+        if (rc == 0)
+            rc = each(app, &u, err);
+        upload_release(&u);
+        if (rc < 0)
+            break;
+    }
+    store_done(st);
+    return rc < 0 ? -1 : 0;
+}
+
+struct const_each {
+    int (*each)(void *app, const struct upload *u, struct tl_error *err);
+    void *app;
+};
+
+static int call_const(void *app, struct upload *u, struct tl_error *err)
+{
+    struct const_each *c = app;
+
+    return c->each(c->app, u, err);
+}
+
+int store_uploads(struct store *s, const struct upload_filter *filter,
+                  int (*each)(void *app, const struct upload *u, struct tl_error *err), void *app,
+                  struct tl_error *err)
+{
+    struct const_each c = {each, app};
+    int rc;
+
+    store_lock(s);
+    rc = walk(s,
+              store_bind(s, ST_UPLOADS, err, "titti", filter->tenant,
+                         filter->before > 0 ? filter->before : INT64_MAX, filter->table, filter->state,
+                         (int64_t)filter->limit),
+              call_const, &c, err);
+    store_unlock(s);
+    return rc;
+}
+
+int store_uploads_unfinished(struct store *s, int (*each)(void *app, struct upload *u, struct tl_error *err),
+                             void *app, struct tl_error *err)
+{
+    int rc;
+
+    store_lock(s);
+    rc = walk(s, store_bind(s, ST_UPLOADS_UNFINISHED, err, ""), each, app, err);
+    store_unlock(s);
+    return rc;
+}

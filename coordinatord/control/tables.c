@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Tables. Making one:
+ *
+ *   request ──► version 1, pending (store) ──► schema message in every partition of raw-input (keeper) ──► active (store)
+ *
+ * The HTTP thread does the first step and waits for the keeper to do the others; when it gives up, the keeper does not.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "coordinatord/control/control_impl.h"
+#include "coordinatord/control/request.h"
+#include "shared/base/clock.h"
+
+/* The folded name; what is no name is not there. */
+static int table_name(const char *text, char out[TL_NAME_MAX + 1], struct tl_error *err)
+{
+    if (tl_name_parse(tl_str(text), "table", out, err) == 0)
+        return 0;
+    return tl_fail(err, TL_E_NOT_FOUND, "no such table");
+}
+
+struct nearest {
+    const char *name;
+    unsigned distance;
+    char best[TL_NAME_MAX + 1];
+};
+
+static int compare_name(void *app, const struct table_row *row, struct tl_error *err)
+{
+    struct nearest *n = app;
+    unsigned d = tl_str_distance(tl_str(n->name), tl_str(row->name));
+
+    (void)err;
+    if (d < n->distance) {
+        n->distance = d;
+        memcpy(n->best, row->name, sizeof n->best);
+    }
+    return 0;
+}
+
+static int no_such_table(struct control *c, const char *tenant, const char *name, struct tl_error *err)
+{
+    struct nearest n = {.name = name, .distance = (unsigned)strlen(name) / 3 + 1};
+
+    if (store_tables(c->store, tenant, "", PAGE_MAX, compare_name, &n, err) == 0 && n.best[0])
+        return tl_fail(err, TL_E_NOT_FOUND, "no table \"%s\"; did you mean \"%s\"?", name, n.best);
+    return tl_fail(err, TL_E_NOT_FOUND, "no table \"%s\"", name);
+}
+
+int table_lookup(struct control *c, const char *tenant, const char *table, struct table_row *row,
+                 struct tl_error *err)
+{
+    char name[TL_NAME_MAX + 1];
+    int rc;
+
+    if (table_name(table, name, err) < 0)
+        return -1;
+    rc = store_table_find(c->store, tenant, name, row, err);
+    if (rc < 0)
+        return -1;
+    return rc == 1 ? 0 : no_such_table(c, tenant, name, err);
+}
+
+/* --- JSON --- */
+
+static json_t *schema_json(const struct table_row *row, struct tl_error *err)
+{
+    json_error_t why;
+    json_t *json = json_loads(row->schema, 0, &why);
+
+    if (!json)
+        tl_fail(err, TL_E_CORRUPT, "metadata: the schema of table \"%s\" can't be read: %s", row->name,
+                why.text);
+    return json;
+}
+
+static int set_state(json_t *json, const struct table_row *row)
+{
+    char when[TL_CLOCK_TEXT];
+
+    tl_clock_text(row->created_ms, when);
+    return json_object_set_new(json, "state",
+                               json_string(row->active && !row->dropping ? "active" : "pending")) ||
+           json_object_set_new(json, "created_at", json_string(when));
+}
+
+static int fill_answer(const struct table_row *row, bool with_state, struct table_answer *answer,
+                       struct tl_error *err)
+{
+    memset(answer, 0, sizeof *answer);
+    answer->json = schema_json(row, err);
+    if (!answer->json)
+        return -1;
+    answer->table_id = row->table_id;
+    answer->version = row->version;
+    if (with_state && set_state(answer->json, row)) {
+        json_decref(answer->json);
+        answer->json = NULL;
+        return tl_fail_nomem(err);
+    }
+    return 0;
+}
+
+/* --- reading --- */
+
+struct page {
+    json_t *list;
+    int limit;
+    bool more;
+    char last[TL_NAME_MAX + 1];
+};
+
+static int list_table(void *app, const struct table_row *row, struct tl_error *err)
+{
+    struct page *page = app;
+    json_t *schema, *item;
+
+    if ((int)json_array_size(page->list) == page->limit) {
+        page->more = true;
+        return 0;
+    }
+    schema = schema_json(row, err);
+    if (!schema)
+        return -1;
+    item = json_pack("{s:s, s:I, s:i, s:i, s:O}", "table", row->name, "table_id", (json_int_t)row->table_id,
+                     "version", (int)row->version, "columns",
+                     (int)json_array_size(json_object_get(schema, "columns")), "key",
+                     json_object_get(schema, "key"));
+    json_decref(schema);
+    if (!item || set_state(item, row)) {
+        json_decref(item);
+        return tl_fail_nomem(err);
+    }
+    memcpy(page->last, row->name, sizeof page->last);
+    return json_array_append_new(page->list, item) ? tl_fail_nomem(err) : 0;
+}
+
+int control_tables(struct control *c, const char *tenant, int limit, const char *cursor, json_t **answer,
+                   struct tl_error *err)
+{
+    struct page page = {.list = json_array(), .limit = limit};
+
+    if (!page.list)
+        return tl_fail_nomem(err);
+    if (!tenant_find(c, tenant, err) ||
+        store_tables(c->store, tenant, cursor ? cursor : "", limit + 1, list_table, &page, err) < 0) {
+        json_decref(page.list);
+        return -1;
+    }
+    return control_answer(json_pack("{s:o, s:s?}", "tables", page.list, "next", page.more ? page.last : NULL),
+                          answer, err);
+}
+
+int control_table(struct control *c, const char *tenant, const char *table, struct table_answer *answer,
+                  struct tl_error *err)
+{
+    struct table_row row;
+    int rc;
+
+    if (!tenant_find(c, tenant, err) || table_lookup(c, tenant, table, &row, err) < 0)
+        return -1;
+    rc = fill_answer(&row, true, answer, err);
+    table_row_release(&row);
+    return rc;
+}
+
+int control_version(struct control *c, const char *tenant, const char *table, int64_t table_id,
+                    int32_t version, struct table_answer *answer, struct tl_error *err)
+{
+    char name[TL_NAME_MAX + 1];
+    struct table_row row;
+    int rc;
+
+    if (!tenant_find(c, tenant, err) || table_name(table, name, err) < 0)
+        return -1;
+    rc = store_version_find(c->store, tenant, name, table_id, version, &row, err);
+    if (rc == 0)
+        rc = tl_fail(err, TL_E_NOT_FOUND, "no version %d of table \"%s\"", (int)version, name);
+    else if (rc == 1)
+        rc = fill_answer(&row, false, answer, err);
+    table_row_release(&row);
+    return rc;
+}
+
+/* --- making --- */
+
+static int read_definition(const json_t *request, struct tl_schema **schema, struct tl_error *err)
+{
+    const json_t *columns = json_object_get(request, "columns");
+    json_t *column;
+    size_t i;
+
+    if (request_members(request, "the table", "table columns key", err) < 0)
+        return -1;
+    json_array_foreach(columns, i, column)
+    {
+        if (request_members(column, "a column", "name type nullable default", err) < 0)
+            return -1;
+    }
+    return tl_schema_from_json(request, schema, err);
+}
+
+/* Until the keeper had its turn. */
+static int await_version(struct control *c, uint64_t pass, int64_t table_id, int32_t version,
+                         const char *name, struct tl_error *err)
+{
+    struct tl_error late;
+    int late_rc = keeper_await(c, pass, &late);
+    int pending = store_version_pending(c->store, table_id, version, err);
+
+    if (pending <= 0)
+        return pending;
+    if (late_rc == 0)
+        control_kafka_state(c, late.text, sizeof late.text);
+    return tl_fail(err, TL_E_UNAVAILABLE,
+                   "table \"%s\": the change is stored, and will be made as soon as possible: %.400s", name,
+                   late.text);
+}
+
+/* An existing table of that name: fine when it looks the same. */
+static int existing_same(const struct table_row *row, const struct tl_schema *wanted, struct tl_error *err)
+{
+    struct tl_schema *have;
+    bool same;
+
+    if (row->dropping)
+        return tl_fail(err, TL_E_CONFLICT, "table \"%s\" is being dropped", row->name);
+    if (tl_schema_from_text(tl_str(row->schema), &have, err) < 0)
+        return -1;
+    same = tl_schema_same_shape(have, wanted);
+    tl_schema_free(have);
+    if (!same)
+        return tl_fail(err, TL_E_CONFLICT, "table \"%s\" exists already, with other columns or another key",
+                       row->name);
+    return 0;
+}
+
+/* 1: made now; 0: it is there already, *pending when Kafka does not have it yet. */
+static int find_or_create(struct control *c, const char *tenant, struct tl_schema *schema, const char *who,
+                          bool *pending, struct tl_error *err)
+{
+    for (bool again = true;; again = false) {
+        struct table_row row;
+        int rc = store_table_find(c->store, tenant, schema->table, &row, err);
+
+        if (rc < 0)
+            return -1;
+        if (rc == 1) {
+            rc = existing_same(&row, schema, err);
+            *pending = !row.active;
+            schema->table_id = row.table_id;
+            schema->version = row.version;
+            table_row_release(&row);
+            return rc;
+        }
+        *pending = true;
+        if (store_table_create(c->store, tenant, schema, who, tl_clock_wall_ms(), err) == 0)
+            return 1;
+        /* Somebody else may have made it in between. */
+        if (err->code != TL_E_CONFLICT || !again)
+            return -1;
+    }
+}
+
+static int define(struct control *c, struct tenant *t, struct tl_schema *schema, const char *who,
+                  struct table_answer *answer, struct tl_error *err)
+{
+    bool pending = false;
+    int made = find_or_create(c, t->row.tenant, schema, who, &pending, err);
+
+    if (made < 0)
+        return -1;
+    if (pending && await_version(c, keeper_ask(c), schema->table_id, schema->version, schema->table, err) < 0)
+        return -1;
+    if (control_table(c, t->row.tenant, schema->table, answer, err) < 0)
+        return -1;
+    answer->created = made == 1;
+    return 0;
+}
+
+int control_define(struct control *c, const char *tenant, const json_t *request, const char *who,
+                   struct table_answer *answer, struct tl_error *err)
+{
+    struct tenant *t = tenant_find(c, tenant, err);
+    struct tl_schema *schema;
+    int rc;
+
+    if (!t || control_running(c, err) < 0 || read_definition(request, &schema, err) < 0)
+        return -1;
+    /* That Kafka is out of reach is no reason to refuse: it is made when it comes. */
+    if (tenant_usable(c, t, err) < 0 && err->code != TL_E_UNAVAILABLE)
+        rc = -1;
+    else
+        rc = define(c, t, schema, who, answer, err);
+    tl_schema_free(schema);
+    return rc;
+}
+
+/* --- dropping --- */
+
+static int drop(struct control *c, const struct table_row *row, const char *who, struct tl_error *err)
+{
+    int32_t version = row->version + 1;
+
+    if (!row->active)
+        return tl_fail(err, TL_E_CONFLICT, "table \"%s\" is still being made", row->name);
+    /* Asked for again while it is under way: then it is waited for. */
+    if (!row->dropping && store_table_drop(c->store, row->table_id, who, tl_clock_wall_ms(), err) < 0)
+        return -1;
+    return await_version(c, keeper_ask(c), row->table_id, version, row->name, err);
+}
+
+int control_drop(struct control *c, const char *tenant, const char *table, const char *who,
+                 bool (*matches)(void *app, int64_t table_id, int32_t version), void *app, bool *mismatch,
+                 struct tl_error *err)
+{
+    struct tenant *t = tenant_find(c, tenant, err);
+    struct table_row row;
+    int rc;
+
+    *mismatch = false;
+    if (!t || control_running(c, err) < 0 || table_lookup(c, tenant, table, &row, err) < 0)
+        return -1;
+    if (!matches(app, row.table_id, row.version)) {
+        *mismatch = true;
+        rc = tl_fail(err, TL_E_CONFLICT, "table \"%s\" has changed: it is at version %d now", row.name,
+                     (int)row.version);
+    } else {
+        rc = drop(c, &row, who, err);
+    }
+    table_row_release(&row);
+    return rc;
+}

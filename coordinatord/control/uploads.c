@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Uploads as the API has them. Which state follows which is in upload.c, how progress comes in tracker.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "coordinatord/control/control_impl.h"
+#include "coordinatord/control/request.h"
+#include "shared/base/clock.h"
+#include "shared/wire/dialect.h"
+
+enum { WAIT_MAX_MS = 30000, FILES_MAX = 10000 };
+
+/* --- JSON --- */
+
+static json_t *file_names(const struct upload *u)
+{
+    json_t *names = json_array(), *files = u->files ? json_loads(u->files, 0, NULL) : NULL, *file;
+    size_t i;
+
+    json_array_foreach(files, i, file)
+    {
+        /* A failure leaves a shorter list behind; json_pack then fails for the same want of memory. */
+        if (json_array_append(names, json_object_get(file, "name")))
+            break;
+    }
+    json_decref(files);
+    return names;
+}
+
+static json_t *time_json(int64_t wall_ms)
+{
+    char when[TL_CLOCK_TEXT];
+
+    if (wall_ms == 0)
+        return json_null();
+    tl_clock_text(wall_ms, when);
+    return json_string(when);
+}
+
+json_t *upload_to_json(const struct upload *u, const char *waiting)
+{
+    json_t *total = u->bytes_total < 0 ? json_null() : json_integer(u->bytes_total);
+
+    return json_pack(
+        "{s:s, s:s, s:s, s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s?, s:s?, s:o, s:I, s:b}",
+        "upload", u->id, "tenant", u->tenant, "table", u->table, "table_id", (json_int_t)u->table_id,
+        "version", (int)u->version, "state", upload_state_name(u->state), "rows_read",
+        (json_int_t)u->rows_read, "rows_applied", (json_int_t)u->rows_applied, "rows_rejected",
+        (json_int_t)u->rows_rejected, "errors_stored", (json_int_t)u->errors_stored, "bytes_sent",
+        (json_int_t)u->bytes_sent, "bytes_total", total, "started_at", time_json(u->started_ms),
+        "finished_at", time_json(u->finished_ms), "reason", u->reason[0] ? u->reason : NULL, "waiting",
+        waiting && *waiting ? waiting : NULL, "files", file_names(u), "change", (json_int_t)u->change,
+        "resumable", (int)u->resumable);
+}
+
+/* Under the lock. */
+static json_t *live_to_json(const struct live *l)
+{
+    return upload_to_json(&l->u, upload_final(l->u.state) ? NULL : l->waiting);
+}
+
+/* --- making --- */
+
+static int make_id(int64_t now_ms, char out[TL_UPLOAD_ID_MAX + 1], struct tl_error *err)
+{
+    unsigned char random[4];
+    char when[TL_CLOCK_TEXT];
+
+    if (getentropy(random, sizeof random) < 0)
+        return tl_fail(err, TL_E_IO, "the system gives no random numbers");
+    tl_clock_text(now_ms, when); /* 2026-01-31T12:00:00.123Z */
+    snprintf(out, TL_UPLOAD_ID_MAX + 1, "%.4s%.2s%.2s-%.2s%.2s%.2s-%02x%02x%02x%02x", when, when + 5,
+             when + 8, when + 11, when + 14, when + 17, random[0], random[1], random[2], random[3]);
+    return 0;
+}
+
+static int read_files(const json_t *request, struct upload *u, struct tl_error *err)
+{
+    const json_t *files = json_object_get(request, "files");
+    json_t *file;
+    size_t i;
+
+    if (!json_is_array(files) || json_array_size(files) == 0 || json_array_size(files) > FILES_MAX)
+        return tl_fail(err, TL_E_REFUSED, "\"files\" is not an array of 1 to %d files", FILES_MAX);
+    json_array_foreach(files, i, file)
+    {
+        const char *text = NULL;
+        int64_t bytes = 0;
+
+        if (request_members(file, "a file", "name bytes fingerprint", err) < 0 ||
+            request_number(file, "bytes", 0, INT64_MAX, &bytes, err) < 0 ||
+            request_text(file, "fingerprint", 256, &text, err) < 0)
+            return -1;
+        switch (request_text(file, "name", 4096, &text, err)) {
+        case 1:
+            break;
+        case 0:
+            return tl_fail(err, TL_E_REFUSED, "a file has no \"name\"");
+        default:
+            return -1;
+        }
+    }
+    u->files = json_dumps(files, JSON_COMPACT);
+    return u->files ? 0 : tl_fail_nomem(err);
+}
+
+static int read_max_errors(const json_t *request, struct upload *u, struct tl_error *err)
+{
+    const json_t *limit = json_object_get(request, "max_errors"), *percent;
+
+    if (!limit || json_is_null(limit))
+        return 0;
+    if (request_members(limit, "\"max_errors\"", "rows percent", err) < 0 ||
+        request_number(limit, "rows", 0, INT64_MAX, &u->max_errors_rows, err) < 0)
+        return -1;
+    percent = json_object_get(limit, "percent");
+    if (percent &&
+        (!json_is_number(percent) || json_number_value(percent) < 0 || json_number_value(percent) > 100))
+        return tl_fail(err, TL_E_REFUSED, "\"percent\" is not a number from 0 to 100");
+    if (percent)
+        u->max_errors_percent = json_number_value(percent);
+    return 0;
+}
+
+static int copy_text(const char *text, char **out, struct tl_error *err)
+{
+    *out = strdup(text);
+    return *out ? 0 : tl_fail_nomem(err);
+}
+
+static int read_format(const json_t *request, struct upload *u, struct tl_error *err)
+{
+    const char *dialect = "csv", *header = NULL;
+    struct tl_dialect parsed;
+
+    if (request_text(request, "dialect", TL_FORMAT_MAX, &dialect, err) < 0 ||
+        request_text(request, "header", TL_BATCH_ROWS_MAX_BYTES, &header, err) < 0 ||
+        tl_dialect_parse(tl_str(dialect), &parsed, err) < 0)
+        return -1;
+    if (copy_text(dialect, &u->dialect, err) < 0 || (header && copy_text(header, &u->header, err) < 0))
+        return -1;
+    return 0;
+}
+
+/* Everything but the table, which *table names. */
+static int read_request(const json_t *request, struct upload *u, const char **table, bool *named,
+                        struct tl_error *err)
+{
+    const char *id = NULL;
+    int64_t now = tl_clock_wall_ms();
+
+    if (request_members(request, "the upload",
+                        "upload table files bytes_total resumable batch_bytes dialect header max_errors",
+                        err) < 0 ||
+        request_text(request, "upload", TL_UPLOAD_ID_MAX, &id, err) < 0 ||
+        request_text(request, "table", 4096, table, err) < 0)
+        return -1;
+    if (!*table)
+        return tl_fail(err, TL_E_REFUSED, "\"table\" is missing");
+    if (id && !tl_upload_id_valid(tl_str(id)))
+        return tl_fail(
+            err, TL_E_REFUSED,
+            "\"%s\" can't be the id of an upload: letters, digits, '.', '_' and '-', the first a letter or digit",
+            id);
+    *named = id != NULL;
+    u->started_ms = now;
+    u->resumable = true;
+    u->batch_bytes = TL_BATCH_ROWS_MAX_BYTES;
+    if (id)
+        snprintf(u->id, sizeof u->id, "%s", id);
+    else if (make_id(now, u->id, err) < 0)
+        return -1;
+    if (request_number(request, "bytes_total", 0, INT64_MAX, &u->bytes_total, err) < 0 ||
+        request_number(request, "batch_bytes", 1, TL_BATCH_ROWS_MAX_BYTES, &u->batch_bytes, err) < 0 ||
+        request_bool(request, "resumable", &u->resumable, err) < 0)
+        return -1;
+    return read_files(request, u, err) < 0 || read_max_errors(request, u, err) < 0 ||
+                   read_format(request, u, err) < 0
+               ? -1
+               : 0;
+}
+
+static int set_table(struct control *c, struct upload *u, const char *table, json_t **schema,
+                     struct tl_error *err)
+{
+    struct table_row row;
+    int rc = 0;
+
+    if (table_lookup(c, u->tenant, table, &row, err) < 0)
+        return -1;
+    if (!row.active)
+        rc = tl_fail(err, TL_E_UNAVAILABLE, "table \"%s\" is still being made", row.name);
+    else if (row.dropping)
+        rc = tl_fail(err, TL_E_CONFLICT, "table \"%s\" is being dropped", row.name);
+    memcpy(u->table, row.name, sizeof u->table);
+    u->table_id = row.table_id;
+    u->version = row.version;
+    if (rc == 0) {
+        *schema = json_loads(row.schema, 0, NULL);
+        if (!*schema)
+            rc = tl_fail(err, TL_E_CORRUPT, "metadata: the schema of table \"%s\" can't be read", row.name);
+    }
+    table_row_release(&row);
+    return rc;
+}
+
+/* What the ledger has of this id: all 0, unless the id was used before control's metadata was made anew. */
+static json_t *last_seqs(struct control *c, const struct upload *u, bool named, struct tl_error *err)
+{
+    int64_t *seqs = calloc((size_t)u->partitions, sizeof *seqs);
+    json_t *json = NULL;
+    struct sink *sink;
+    int rc = seqs ? 0 : tl_fail_nomem(err);
+
+    if (rc == 0 && named) {
+        sink = control_open_sink(c, u->tenant, err);
+        if (sink)
+            rc = c->options.sink->last_seqs(sink, u->id, u->partitions, seqs, err);
+        else
+            rc = err->code == TL_E_NOT_FOUND ? 0 : -1;
+        c->options.sink->close(sink);
+    }
+    if (rc == 0) {
+        json = json_array();
+        for (int32_t i = 0; i < u->partitions && rc == 0; i++)
+            rc = json_array_append_new(json, json_integer(seqs[i])) ? tl_fail_nomem(err) : 0;
+    }
+    free(seqs);
+    if (rc == 0)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+/* Durable first, then seen. Gives the upload's JSON. */
+static json_t *add_upload(struct control *c, struct tenant *t, struct upload *u, struct tl_error *err)
+{
+    struct live *l;
+    json_t *json = NULL;
+
+    control_lock(c);
+    u->change = control_next_change(c);
+    if (c->nlive >= LIVE_MAX) {
+        tl_fail(err, TL_E_REFUSED, "there are %d unfinished uploads already", LIVE_MAX);
+    } else if (store_upload_add(c->store, u, err) == 0) {
+        l = live_add(c, t, u, err);
+        if (l) {
+            json = live_to_json(l);
+            if (!json)
+                tl_fail_nomem(err);
+        }
+    }
+    control_unlock(c);
+    return json;
+}
+
+static int complete_answer(struct control *c, const struct tenant *t, json_t *answer, json_t *schema,
+                           json_t *seqs)
+{
+    const struct config *config = c->options.config;
+    json_t *more = json_pack("{s:i, s:O, s:s, s:o, s:s, s:O}", "partitions", (int)t->row.partitions, "schema",
+                             schema, "topic", t->topic[TL_TOPIC_RAW_INPUT], "kafka",
+                             tl_kafka_conf_to_json(&config->kafka), "compression", config->compression,
+                             "last_seqs", seqs);
+    int rc = more ? json_object_update(answer, more) : -1;
+
+    json_decref(more);
+    return rc;
+}
+
+static int create(struct control *c, struct tenant *t, struct upload *u, const json_t *request,
+                  json_t **answer, struct tl_error *err)
+{
+    json_t *schema = NULL, *seqs = NULL;
+    const char *table = NULL;
+    bool named = false;
+    int rc = -1;
+
+    if (read_request(request, u, &table, &named, err) == 0 && set_table(c, u, table, &schema, err) == 0 &&
+        (seqs = last_seqs(c, u, named, err)) != NULL && (*answer = add_upload(c, t, u, err)) != NULL) {
+        rc = complete_answer(c, t, *answer, schema, seqs) ? tl_fail_nomem(err) : 0;
+        if (rc < 0)
+            json_decref(*answer);
+    }
+    json_decref(schema);
+    json_decref(seqs);
+    return rc;
+}
+
+int control_upload_create(struct control *c, const char *tenant, const json_t *request, json_t **answer,
+                          struct tl_error *err)
+{
+    struct tenant *t = tenant_find(c, tenant, err);
+    struct upload u;
+    int rc;
+
+    if (!t || control_running(c, err) < 0 || tenant_usable(c, t, err) < 0)
+        return -1;
+    upload_init(&u);
+    memcpy(u.tenant, t->row.tenant, sizeof u.tenant);
+    u.partitions = t->row.partitions;
+    rc = create(c, t, &u, request, answer, err);
+    upload_release(&u);
+    return rc;
+}
+
+/* --- reading --- */
+
+static int no_such_upload(const char *id, struct tl_error *err)
+{
+    return tl_fail(err, TL_E_NOT_FOUND, "no upload \"%.64s\"", tl_upload_id_valid(tl_str(id)) ? id : "?");
+}
+
+/* One that is not live. */
+static int stored_upload(struct control *c, const char *tenant, const char *id, struct upload *u,
+                         struct tl_error *err)
+{
+    int rc = store_upload_find(c->store, tenant, id, u, err);
+
+    return rc == 0 ? no_such_upload(id, err) : rc < 0 ? -1 : 0;
+}
+
+static int stored_to_json(struct control *c, const char *tenant, const char *id, json_t **answer,
+                          struct tl_error *err)
+{
+    struct upload u;
+    int rc;
+
+    if (stored_upload(c, tenant, id, &u, err) < 0)
+        return -1;
+    rc = control_answer(upload_to_json(&u, NULL), answer, err);
+    upload_release(&u);
+    return rc;
+}
+
+int control_upload(struct control *c, const char *tenant, const char *id, int wait_ms, int64_t seen,
+                   json_t **answer, struct tl_error *err)
+{
+    int64_t deadline = tl_clock_ms() + TL_MIN(wait_ms, WAIT_MAX_MS);
+    struct live *l;
+    json_t *json;
+
+    if (!tenant_find(c, tenant, err))
+        return -1;
+    if (!tl_upload_id_valid(tl_str(id)))
+        return no_such_upload(id, err);
+    control_lock(c);
+    l = live_find(c, tenant, id);
+    if (!l) {
+        control_unlock(c);
+        return stored_to_json(c, tenant, id, answer, err);
+    }
+    live_ref(l);
+    if (wait_ms > 0 && l->u.change == seen) {
+        l->waiters++;
+        live_look_now(c, l);
+        while (l->u.change == seen && !upload_final(l->u.state) && !atomic_load(&c->stop) &&
+               control_wait(c, &c->changed, deadline))
+            ;
+        l->waiters--;
+    }
+    json = live_to_json(l);
+    live_unref(l);
+    control_unlock(c);
+    return control_answer(json, answer, err);
+}
+
+struct upload_page {
+    struct control *c;
+    json_t *list;
+    int limit;
+    bool more;
+    int64_t last;
+};
+
+static int list_upload(void *app, const struct upload *u, struct tl_error *err)
+{
+    struct upload_page *page = app;
+    struct live *l;
+
+    if ((int)json_array_size(page->list) == page->limit) {
+        page->more = true;
+        return 0;
+    }
+    page->last = u->rowid;
+    /* What is live is further on than what is stored. */
+    l = live_find(page->c, u->tenant, u->id);
+    return json_array_append_new(page->list, l ? live_to_json(l) : upload_to_json(u, NULL))
+               ? tl_fail_nomem(err)
+               : 0;
+}
+
+static int fill_page(struct upload_page *page, const char *tenant, const struct upload_query *query,
+                     struct tl_error *err)
+{
+    struct upload_filter filter = {.tenant = tenant, .table = query->table, .limit = query->limit + 1};
+    enum upload_state state;
+    int rc;
+
+    if (query->state && !upload_state_parse(query->state, &state))
+        return tl_fail(err, TL_E_REFUSED, "\"%.40s\" is no state of an upload", query->state);
+    filter.state = query->state;
+    if (query->cursor && !tl_str_to_i64(tl_str(query->cursor), 1, INT64_MAX, &filter.before))
+        return tl_fail(err, TL_E_REFUSED, "the cursor is not one that was given out");
+    control_lock(page->c);
+    rc = store_uploads(page->c->store, &filter, list_upload, page, err);
+    control_unlock(page->c);
+    return rc;
+}
+
+int control_uploads(struct control *c, const char *tenant, const struct upload_query *query, json_t **answer,
+                    struct tl_error *err)
+{
+    struct upload_page page = {.c = c, .list = json_array(), .limit = query->limit};
+    char next[24];
+
+    if (!page.list)
+        return tl_fail_nomem(err);
+    if (!tenant_find(c, tenant, err) || fill_page(&page, tenant, query, err) < 0) {
+        json_decref(page.list);
+        return -1;
+    }
+    snprintf(next, sizeof next, "%lld", (long long)page.last);
+    return control_answer(json_pack("{s:o, s:s?}", "uploads", page.list, "next", page.more ? next : NULL),
+                          answer, err);
+}
+
+/* --- what the sender says --- */
+
+struct patch {
+    int64_t rows_read;
+    int64_t bytes_sent;
+    const char *state; /* NULL: progress only */
+    const char *reason;
+};
+
+static int read_patch(const json_t *request, struct patch *p, struct tl_error *err)
+{
+    if (request_members(request, "the change", "rows_read bytes_sent state reason", err) < 0 ||
+        request_number(request, "rows_read", 0, INT64_MAX, &p->rows_read, err) < 0 ||
+        request_number(request, "bytes_sent", 0, INT64_MAX, &p->bytes_sent, err) < 0 ||
+        request_text(request, "state", 40, &p->state, err) < 0 ||
+        request_text(request, "reason", 64 * 1024, &p->reason, err) < 0)
+        return -1;
+    if (p->state && strcmp(p->state, "processing") != 0 && strcmp(p->state, "failed") != 0)
+        return tl_fail(err, TL_E_REFUSED,
+                       "the state can be set to \"processing\" and \"failed\", not to \"%s\"", p->state);
+    if (p->reason && (!p->state || strcmp(p->state, "failed") != 0))
+        return tl_fail(err, TL_E_REFUSED, "a \"reason\" goes with \"state\": \"failed\"");
+    return 0;
+}
+
+/* Under the lock. */
+static int apply_patch(struct control *c, struct live *l, const struct patch *p, struct tl_error *err)
+{
+    struct upload before = l->u;
+    bool moved = upload_sent(&l->u, p->rows_read, p->bytes_sent);
+
+    l->heard_ms = tl_clock_ms();
+    l->heard_wall_ms = tl_clock_wall_ms();
+    if (p->state && strcmp(p->state, "processing") == 0) {
+        if (upload_processing(&l->u, err) < 0)
+            return -1;
+        if (l->u.state == before.state && !moved)
+            return 0;
+    } else if (p->state) {
+        if (!upload_wish(&l->u, UPLOAD_FAILED, p->reason ? p->reason : "the sender gave up"))
+            return 0;
+    } else {
+        if (live_waiting_update(c, l, l->heard_ms) || moved)
+            live_changed(c, l);
+        return 0;
+    }
+    if (live_store(c, l, &before, err) < 0)
+        return -1;
+    if (l->u.wish != before.wish)
+        keeper_kick(c);
+    live_look_now(c, l);
+    return 0;
+}
+
+/*
+ * One that is not live any more. A small upload may be done before its sender comes to say that all is sent: that is
+ * no conflict.
+ */
+static int patch_stored(struct control *c, const char *tenant, const char *id, const struct patch *p,
+                        json_t **answer, struct tl_error *err)
+{
+    struct upload u;
+    bool failed = p->state && strcmp(p->state, "failed") == 0;
+    int rc = 0;
+
+    if (stored_upload(c, tenant, id, &u, err) < 0)
+        return -1;
+    if (failed || (u.state != UPLOAD_DONE && u.state != UPLOAD_DONE_WITH_ERRORS))
+        rc = tl_fail(err, TL_E_CONFLICT, "upload %s is %s already", u.id, upload_state_name(u.state));
+    else if (upload_sent(&u, 0, p->bytes_sent))
+        rc = store_upload_save(c->store, &u, err);
+    if (rc == 0)
+        rc = control_answer(upload_to_json(&u, NULL), answer, err);
+    upload_release(&u);
+    return rc;
+}
+
+int control_upload_patch(struct control *c, const char *tenant, const char *id, const json_t *request,
+                         json_t **answer, struct tl_error *err)
+{
+    struct patch patch = {0};
+    struct live *l;
+    json_t *json = NULL;
+    int rc;
+
+    if (!tenant_find(c, tenant, err))
+        return -1;
+    if (!tl_upload_id_valid(tl_str(id)))
+        return no_such_upload(id, err);
+    if (read_patch(request, &patch, err) < 0)
+        return -1;
+    control_lock(c);
+    l = live_find(c, tenant, id);
+    if (!l) {
+        control_unlock(c);
+        return patch_stored(c, tenant, id, &patch, answer, err);
+    }
+    rc = apply_patch(c, l, &patch, err);
+    if (rc == 0)
+        json = live_to_json(l);
+    control_unlock(c);
+    return rc < 0 ? -1 : control_answer(json, answer, err);
+}

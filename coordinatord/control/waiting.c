@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What things wait for: what the roles report (kept for 5 s), and what control finds itself. */
+#include <stdio.h>
+#include <string.h>
+
+#include "coordinatord/control/control_impl.h"
+#include "shared/base/clock.h"
+
+enum { SENDER_SILENT_MS = 60000 };
+
+static void remove_report(struct control *c, size_t i)
+{
+    c->reports[i] = c->reports[--c->nreports];
+}
+
+const char *report_for(struct control *c, const char *tenant, const char *table, int64_t now)
+{
+    for (size_t i = 0; i < c->nreports;) {
+        struct report *r = &c->reports[i];
+
+        if (r->until <= now) {
+            remove_report(c, i);
+            continue;
+        }
+        if (strcmp(r->tenant, tenant) == 0 && (!table || !r->table[0] || strcmp(r->table, table) == 0))
+            return r->reason;
+        i++;
+    }
+    return NULL;
+}
+
+bool live_waiting_update(struct control *c, struct live *l, int64_t now)
+{
+    char text[TROUBLE_TEXT] = "";
+    char when[TL_CLOCK_TEXT];
+    const char *reported;
+
+    reported = report_for(c, l->u.tenant, l->u.table, now);
+    if (l->trouble[0]) {
+        snprintf(text, sizeof text, "%s", l->trouble);
+    } else if (l->u.wish != UPLOAD_SENDING && !l->cancel_written && l->tenant->trouble[0]) {
+        snprintf(text, sizeof text, "%s", l->tenant->trouble);
+    } else if (reported) {
+        snprintf(text, sizeof text, "%s", reported);
+    } else if (l->u.state == UPLOAD_SENDING && l->u.wish == UPLOAD_SENDING &&
+               now - l->heard_ms > SENDER_SILENT_MS) {
+        tl_clock_text(l->heard_wall_ms, when);
+        snprintf(text, sizeof text, "nothing heard from the sender since %s", when);
+    }
+    if (strcmp(text, l->waiting) == 0)
+        return false;
+    memcpy(l->waiting, text, sizeof text);
+    return true;
+}
+
+static struct report *find_report(struct control *c, const char *role, const char *tenant, int32_t partition)
+{
+    for (size_t i = 0; i < c->nreports; i++) {
+        struct report *r = &c->reports[i];
+
+        if (r->partition == partition && strcmp(r->role, role) == 0 && strcmp(r->tenant, tenant) == 0)
+            return r;
+    }
+    return NULL;
+}
+
+static void look_at_tenant(struct control *c, const struct tenant *t)
+{
+    for (size_t i = 0; i < LIVE_BUCKETS; i++)
+        for (struct live *l = c->live[i]; l; l = l->next)
+            if (l->tenant == t)
+                live_look_now(c, l);
+}
+
+static int put_report(struct control *c, const struct report *report, struct tl_error *err)
+{
+    struct report *r = find_report(c, report->role, report->tenant, report->partition);
+
+    if (!report->reason[0]) {
+        if (r)
+            remove_report(c, (size_t)(r - c->reports));
+        return 0;
+    }
+    if (!r) {
+        /* Forgets those that are out of date on its way. */
+        if (c->nreports == REPORTS_MAX)
+            report_for(c, "", NULL, tl_clock_ms());
+        if (c->nreports == REPORTS_MAX)
+            return tl_fail(err, TL_E_AGAIN, "too many roles are waiting");
+        r = &c->reports[c->nreports++];
+    }
+    *r = *report;
+    return 0;
+}
+
+static int read_report(const json_t *request, struct report *report, struct tl_error *err)
+{
+    const char *role, *tenant, *table = NULL, *reason = NULL;
+    json_t *partition = NULL;
+    json_error_t why;
+
+    if (json_unpack_ex((json_t *)request, &why, JSON_STRICT, "{s:s, s:s, s?:o, s?:s?, s?:s?}", "role", &role,
+                       "tenant", &tenant, "partition", &partition, "table", &table, "reason", &reason))
+        return tl_fail(err, TL_E_REFUSED, "%s", why.text);
+    if (partition && !json_is_integer(partition) && !json_is_null(partition))
+        return tl_fail(err, TL_E_REFUSED, "\"partition\" is not a number");
+    report->partition = json_is_integer(partition) ? (int32_t)json_integer_value(partition) : -1;
+    if (!tl_str_copy(tl_str(role), report->role, sizeof report->role) || !*role)
+        return tl_fail(err, TL_E_REFUSED, "\"role\" is no role");
+    if (!tl_tenant_valid(tl_str(tenant)) ||
+        (table && !tl_str_copy(tl_str(table), report->table, sizeof report->table)))
+        return tl_fail(err, TL_E_NOT_FOUND, "no such tenant or table");
+    snprintf(report->tenant, sizeof report->tenant, "%s", tenant);
+    snprintf(report->reason, sizeof report->reason, "%s", reason ? reason : "");
+    return 0;
+}
+
+int control_waiting(struct control *c, const json_t *request, struct tl_error *err)
+{
+    struct report report = {0};
+    struct tenant *t;
+    int rc = -1;
+
+    if (read_report(request, &report, err) < 0)
+        return -1;
+    report.until = tl_clock_ms() + REPORT_LIFE_MS;
+    control_lock(c);
+    t = tenant_find(c, report.tenant, err);
+    if (t) {
+        rc = put_report(c, &report, err);
+        look_at_tenant(c, t);
+    }
+    control_unlock(c);
+    return rc;
+}
