@@ -7,7 +7,7 @@ static const char top[] =
     "\n"
     "_tload()\n"
     "{\n"
-    "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= words= files= i\n"
+    "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command='' words='' files='' i\n"
     "\n"
     "    COMPREPLY=()\n"
     "    # bash cuts --option=argument into three words.\n"

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Prints what is made from the commands' tables: `tload-docs bash | zsh | fish`, and `tload-docs man <
- * tload.1`, which copies the page with the part between its two marks made anew. `tload-docs examples`
- * prints a line a command that has no example, which should be none. Not installed.
+ * Prints what is made from the commands' tables: `tload-docs bash | zsh | fish`, and `tload-docs man` with
+ * tload.1 on standard input, which copies the page with the part between its two marks made anew. Not installed.
  */
 #include <string.h>
 
@@ -30,15 +29,6 @@ static bool renew_page(FILE *out)
     return done && !within && !ferror(stdin);
 }
 
-static void without_example(FILE *out)
-{
-    const struct command *c;
-
-    for (size_t i = 0; (c = command_at(i)); i++)
-        if (!c->examples[0])
-            fprintf(out, "%s\n", c->name);
-}
-
 int main(int argc, char **argv)
 {
     const char *what = argc == 2 ? argv[1] : "";
@@ -52,11 +42,9 @@ int main(int argc, char **argv)
         docs_fish(stdout);
     else if (strcmp(what, "man") == 0)
         ok = renew_page(stdout);
-    else if (strcmp(what, "examples") == 0)
-        without_example(stdout);
     else
         ok = false;
     if (!ok)
-        fputs("usage: tload-docs bash | zsh | fish | man < man/tload.1 | examples\n", stderr);
+        fputs("usage: tload-docs bash | zsh | fish | man < man/tload.1\n", stderr);
     return ok && fflush(stdout) == 0 ? 0 : 1;
 }
