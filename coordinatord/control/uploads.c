@@ -136,9 +136,12 @@ static int read_format(const json_t *request, struct upload *u, struct tl_error 
     struct tl_dialect parsed;
 
     if (request_text(request, "dialect", TL_FORMAT_MAX, &dialect, err) < 0 ||
-        request_text(request, "header", TL_BATCH_ROWS_MAX_BYTES, &header, err) < 0 ||
-        tl_dialect_parse(tl_str(dialect), &parsed, err) < 0)
+        request_text(request, "header", TL_BATCH_ROWS_MAX_BYTES, &header, err) < 0)
         return -1;
+    if (tl_dialect_parse(tl_str(dialect), &parsed, err) < 0) {
+        err->code = TL_E_REFUSED;
+        return tl_error_prefix(err, "\"dialect\"");
+    }
     if (copy_text(dialect, &u->dialect, err) < 0 || (header && copy_text(header, &u->header, err) < 0))
         return -1;
     return 0;

@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "coordinatord/control/control_impl.h"
+#include "coordinatord/control/request.h"
 #include "shared/base/clock.h"
 
-enum { SENDER_SILENT_MS = 60000 };
+enum { SENDER_SILENT_MS = 60000, REQUEST_TEXT_MAX = 4096 };
 
 static void remove_report(struct control *c, size_t i)
 {
@@ -95,23 +96,24 @@ static int put_report(struct control *c, const struct report *report, struct tl_
 
 static int read_report(const json_t *request, struct report *report, struct tl_error *err)
 {
-    const char *role, *tenant, *table = NULL, *reason = NULL;
-    json_t *partition = NULL;
-    json_error_t why;
+    const char *role = "", *tenant = "", *table = "", *reason = "";
+    int64_t partition = -1;
 
-    if (json_unpack_ex((json_t *)request, &why, JSON_STRICT, "{s:s, s:s, s?:o, s?:s?, s?:s?}", "role", &role,
-                       "tenant", &tenant, "partition", &partition, "table", &table, "reason", &reason))
-        return tl_fail(err, TL_E_REFUSED, "%s", why.text);
-    if (partition && !json_is_integer(partition) && !json_is_null(partition))
-        return tl_fail(err, TL_E_REFUSED, "\"partition\" is not a number");
-    report->partition = json_is_integer(partition) ? (int32_t)json_integer_value(partition) : -1;
-    if (!tl_str_copy(tl_str(role), report->role, sizeof report->role) || !*role)
-        return tl_fail(err, TL_E_REFUSED, "\"role\" is no role");
-    if (!tl_tenant_valid(tl_str(tenant)) ||
-        (table && !tl_str_copy(tl_str(table), report->table, sizeof report->table)))
+    if (request_members(request, "the report", "role tenant partition table reason", err) < 0 ||
+        request_text(request, "role", sizeof report->role - 1, &role, err) < 0 ||
+        request_text(request, "tenant", REQUEST_TEXT_MAX, &tenant, err) < 0 ||
+        request_number(request, "partition", -1, INT32_MAX, &partition, err) < 0 ||
+        request_text(request, "table", REQUEST_TEXT_MAX, &table, err) < 0 ||
+        request_text(request, "reason", REQUEST_TEXT_MAX, &reason, err) < 0)
+        return -1;
+    if (!*role || !*tenant)
+        return tl_fail(err, TL_E_REFUSED, "\"role\" or \"tenant\" is missing");
+    if (!tl_tenant_valid(tl_str(tenant)) || !tl_str_copy(tl_str(table), report->table, sizeof report->table))
         return tl_fail(err, TL_E_NOT_FOUND, "no such tenant or table");
+    snprintf(report->role, sizeof report->role, "%s", role);
     snprintf(report->tenant, sizeof report->tenant, "%s", tenant);
-    snprintf(report->reason, sizeof report->reason, "%s", reason ? reason : "");
+    snprintf(report->reason, sizeof report->reason, "%s", reason);
+    report->partition = (int32_t)partition;
     return 0;
 }
 
