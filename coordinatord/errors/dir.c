@@ -21,6 +21,7 @@
 
 #include "coordinatord/errors/errstores.h"
 #include "shared/base/clock.h"
+#include "shared/base/dirs.h"
 
 enum {
     SEQS_IN_DIRECTORY = 1000,
@@ -64,19 +65,16 @@ static int dir_check_url(const char *url, struct tl_error *err)
     return 0;
 }
 
-/* The directories on the way to path, below the directory that `at` is; with `last` path itself as well. */
-static int make_directories(int at, const char *path, bool last, struct tl_error *err)
+/* The directories on the way to a segment. */
+static int make_way(struct errstore *s, const struct name *name, struct tl_error *err)
 {
-    char part[ROOT_LONGEST + NAME_MAX_BYTES];
-    size_t len = (size_t)snprintf(part, sizeof part, "%s", path);
+    struct name dir = *name;
 
-    for (size_t i = 1; i <= len; i++) {
-        if (path[i] != '/' && (path[i] != '\0' || !last))
-            continue;
-        part[i] = '\0';
-        if (mkdirat(at, part, 0750) != 0 && errno != EEXIST)
-            return tl_fail_errno(err, errno, "the error store's directory %s can't be made", part);
-        part[i] = path[i];
+    for (char *slash = strchr(dir.text, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdirat(s->root, dir.text, 0750) != 0 && errno != EEXIST)
+            return tl_fail_errno(err, errno, "rejected rows can't be stored: directory %s", dir.text);
+        *slash = '/';
     }
     return 0;
 }
@@ -86,8 +84,12 @@ static struct errstore *dir_open(const char *url, struct tl_log *log, struct tl_
     const char *dir = url + sizeof scheme - 1;
     struct errstore *s;
 
-    if (dir_check_url(url, err) || make_directories(AT_FDCWD, dir, true, err))
+    if (dir_check_url(url, err))
         return NULL;
+    if (tl_dirs_make(dir, err)) {
+        tl_error_prefix(err, "error store");
+        return NULL;
+    }
     s = calloc(1, sizeof *s);
     if (!s) {
         tl_fail_nomem(err);
@@ -298,7 +300,7 @@ static int open_beside(struct errstore *s, const struct name *name, char beside[
         if (fd >= 0)
             return fd;
         if (errno == ENOENT) {
-            if (make_directories(s->root, name->text, false, err))
+            if (make_way(s, name, err))
                 return -1;
         } else if (errno != EEXIST) {
             break;

@@ -6,8 +6,9 @@
 #include "coordinatord/sinks/sqlite/connection.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "shared/base/dirs.h"
 
 enum {
     LAYOUT = 1,          /* of the _tload_ tables: PRAGMA user_version */
@@ -158,23 +159,6 @@ int connection_check_url(const char *url, struct tl_error *err)
     return 0;
 }
 
-/* The directory and those that it lies in. */
-static int make_directories(const char *dir, struct tl_error *err)
-{
-    char path[PATH_LONGEST];
-    size_t len = (size_t)snprintf(path, sizeof path, "%s", dir);
-
-    for (size_t i = 1; i <= len; i++) {
-        if (dir[i] != '/' && dir[i] != '\0')
-            continue;
-        path[i] = '\0';
-        if (mkdir(path, 0750) != 0 && errno != EEXIST)
-            return tl_fail_errno(err, errno, "the data sink's directory %s can't be made", path);
-        path[i] = dir[i];
-    }
-    return 0;
-}
-
 static int check_layout(struct sink *s, struct tl_error *err)
 {
     int64_t version;
@@ -225,10 +209,10 @@ static int open_file(struct sink *s, const struct sink_conf *conf, struct tl_err
     int rc;
 
     snprintf(path, sizeof path, "%s/%s.db", dir, conf->tenant);
-    if (conf->read_only && access(path, F_OK) != 0)
+    if (conf->read_only && access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
         return tl_fail(err, TL_E_NOT_FOUND, "tenant %s has no data yet", conf->tenant);
-    if (!conf->read_only && make_directories(dir, err))
-        return -1;
+    if (!conf->read_only && tl_dirs_make(dir, err))
+        return tl_error_prefix(err, "data sink");
     rc = sqlite3_open_v2(path, &s->db, flags, NULL);
     if (!s->db)
         return tl_fail_nomem(err);
