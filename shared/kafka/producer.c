@@ -13,6 +13,14 @@
 #include "shared/base/clock.h"
 #include "shared/kafka/rdkafka_util.h"
 
+enum { LEARN_MS = 1000 };
+
+/* A topic that was sent to. */
+struct known_topic {
+    struct known_topic *next;
+    rd_kafka_topic_t *rkt;
+};
+
 struct tl_producer {
     struct tl_log *log; /* first: on_log of rdkafka_util.c finds it through the client's opaque pointer */
     rd_kafka_t *rk;
@@ -22,6 +30,7 @@ struct tl_producer {
     size_t pending_bytes;
     size_t pending;
     int acked_now; /* within one poll */
+    struct known_topic *topics;
     char trouble[256];
 };
 
@@ -120,8 +129,43 @@ void tl_producer_free(struct tl_producer *p)
     rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     while (p->pending)
         rd_kafka_poll(p->rk, 100);
+    while (p->topics) {
+        struct known_topic *t = p->topics;
+
+        p->topics = t->next;
+        rd_kafka_topic_destroy(t->rkt);
+        free(t);
+    }
     rd_kafka_destroy(p->rk);
     free(p);
+}
+
+/*
+ * The first message to a topic would otherwise wait for up to a second: librdkafka asks for the leaders of a
+ * topic when it connects, and for those of one that it hears of later only once a second. When nobody
+ * answers now, that is what happens.
+ */
+static int learn_topic(struct tl_producer *p, const char *name, struct tl_error *err)
+{
+    const struct rd_kafka_metadata *metadata;
+    struct known_topic *t;
+
+    for (t = p->topics; t; t = t->next)
+        if (strcmp(rd_kafka_topic_name(t->rkt), name) == 0)
+            return 0;
+    t = malloc(sizeof *t);
+    if (!t)
+        return tl_fail_nomem(err);
+    t->rkt = rd_kafka_topic_new(p->rk, name, NULL);
+    if (!t->rkt) {
+        free(t);
+        return tl_rdkafka_fail(err, rd_kafka_last_error(), name, NULL);
+    }
+    t->next = p->topics;
+    p->topics = t;
+    if (rd_kafka_metadata(p->rk, 0, t->rkt, &metadata, LEARN_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+    return 0;
 }
 
 static int enqueue(struct tl_producer *p, const char *topic, int32_t partition,
@@ -135,6 +179,8 @@ static int enqueue(struct tl_producer *p, const char *topic, int32_t partition,
 
     if (p->pending && p->pending_bytes + value.len > p->queue_bytes)
         return tl_fail(err, TL_E_AGAIN, "the queue to Kafka is full");
+    if (learn_topic(p, topic, err))
+        return -1;
     sent = malloc(sizeof *sent);
     rd_headers = rd_kafka_headers_new(headers->n);
     if (!sent || !rd_headers) {

@@ -36,7 +36,8 @@ struct tl_producer *tl_producer_new(const struct tl_kafka_conf *conf,
 void tl_producer_free(struct tl_producer *p);
 
 /*
- * Takes the value by reference: it must live until its ack, which always comes. headers are copied.
+ * Takes the value by reference: it must live until its ack, which always comes. headers are copied. The first
+ * message to a topic waits until Kafka has said where it is, up to a second.
  * TL_E_AGAIN: the queue is full, poll and try again. TL_E_TOO_LARGE: no broker will take it. TL_E_FATAL: make
  * a new producer.
  */
