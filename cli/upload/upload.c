@@ -336,6 +336,18 @@ static void tell_failed(struct upload *u, const struct tl_error *why)
     json_decref(change);
 }
 
+/* A signal cuts the connection for good: what is still to be told needs another one. */
+static void reconnect(struct upload *u, struct tl_error *err)
+{
+    struct coordinator *c = coordinator_open(u->ui->cli->settings, err);
+
+    if (!c)
+        return;
+    interrupt_on(u->ui->interrupt, NULL, NULL);
+    coordinator_close(u->coordinator);
+    u->coordinator = c;
+}
+
 /* Interrupted, or Kafka is out of reach: what is there stays. */
 static int ended_early(struct upload *u, struct tl_error *err)
 {
@@ -344,6 +356,7 @@ static int ended_early(struct upload *u, struct tl_error *err)
     if (u->last && outcome_final(u->last))
         return upload_ui_finished(u->ui, u->last, err);
     if (err->code == TL_E_INTERRUPTED && number) {
+        reconnect(u, err);
         tl_fail(err, TL_E_INTERRUPTED, "the sender was interrupted");
         tell_failed(u, err);
         upload_ui_warn(
