@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/help.h"
@@ -88,6 +90,17 @@ static void set_locale(void)
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+/*
+ * A standard descriptor that is closed would be given to the next file or socket, and be written to as
+ * standard output. What is put in its place fails when it is used, as the closed one would.
+ */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            abort();
+}
+
 static int run(struct cli *cli, const struct args *args, struct tl_error *err)
 {
     struct settings settings;
@@ -124,6 +137,7 @@ int cli_main(int argc, char **argv)
      * way.
      */
     signal(SIGPIPE, SIG_IGN);
+    hold_standard_descriptors();
     set_locale();
     rc = args_parse(&args, argc, argv, &err);
     if (!rc) {
