@@ -63,10 +63,11 @@ static void test_columns(void **state)
     struct tl_error err;
 
     (void)state;
-    check_json(
-        request(definition_from_columns(columns, 2, &err), "id"),
-        "{\"table\":\"orders\",\"columns\":[{\"name\":\"id\",\"type\":\"int\",\"nullable\":false,\"default\":null},"
-        "{\"name\":\"price\",\"type\":\"decimal(10,2)\",\"nullable\":false,\"default\":\"7.00\"}],\"key\":[\"id\"]}");
+    check_json(request(definition_from_columns(columns, 2, &err), "id"),
+               "{\"table\":\"orders\",\"columns\":["
+               "{\"name\":\"id\",\"type\":\"int\",\"nullable\":false,\"default\":null},"
+               "{\"name\":\"price\",\"type\":\"decimal(10,2)\",\"nullable\":false,\"default\":\"7.00\"}],"
+               "\"key\":[\"id\"]}");
 }
 
 static void test_columns_refused(void **state)
@@ -90,18 +91,20 @@ static void test_columns_refused(void **state)
 static void test_file_as_described(void **state)
 {
     static const char text[] =
-        "{\"table\":\"old\",\"table_id\":7,\"version\":3,\"next_column_id\":9,\"state\":\"active\",\"created_at\":\"x\","
-        "\"columns\":[{\"id\":8,\"name\":\"id\",\"type\":\"int\",\"nullable\":false,\"default\":null}],\"key\":[\"id\"]}";
+        "{\"table\":\"old\",\"table_id\":7,"
+        "\"version\":3,\"next_column_id\":9,\"state\":\"active\",\"created_at\":\"x\","
+        "\"columns\":[{\"id\":8,"
+        "\"name\":\"id\",\"type\":\"int\",\"nullable\":false,\"default\":null}],\"key\":[\"id\"]}";
     struct tl_error err = {0};
     char path[40];
     json_t *definition;
 
     (void)state;
     write_file(path, text, strlen(text));
-    check_json(
-        request(definition_from_file(path, &err), NULL),
-        "{\"table\":\"orders\",\"columns\":[{\"name\":\"id\",\"type\":\"int\",\"nullable\":false,\"default\":null}],"
-        "\"key\":[\"id\"]}");
+    check_json(request(definition_from_file(path, &err), NULL),
+               "{\"table\":\"orders\",\"columns\":["
+               "{\"name\":\"id\",\"type\":\"int\",\"nullable\":false,\"default\":null}],"
+               "\"key\":[\"id\"]}");
     unlink(path);
     write_file(path, "{\"columns\":[],\n\"keys\":[]}", 25);
     definition = definition_from_file(path, &err);
