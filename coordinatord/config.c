@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Where a value comes from: the table of keys below gives the built-in one, the INI file overrides it, TLOAD_SECTION_KEY in
- * the environment overrides both. What hangs on another value (the sink's place on the state directory) is filled in last.
+ * Where a value comes from: the table of keys below gives the built-in one, the INI file overrides it,
+ * TLOAD_SECTION_KEY in the environment overrides both. What hangs on another value (the sink's place on the
+ * state directory) is filled in last.
  */
 #include "coordinatord/config.h"
 
@@ -206,7 +207,10 @@ static int load_environment(struct config *c, struct tl_error *err)
         if (strncmp(*e, "TLOAD_", 6) != 0 || !equals ||
             !split_variable(*e + 6, (size_t)(equals - *e) - 6, section, key))
             continue;
-        /* A shell takes no dots in a name: what is not a key of ours is one of librdkafka's, whose names have dots. */
+        /*
+         * A shell takes no dots in a name: what is not a key of ours is one of librdkafka's, whose names have
+         * dots.
+         */
         if (strcmp(section, "kafka") == 0 && !find_key(section, key))
             for (char *p = key; *p; p++)
                 if (*p == '_')

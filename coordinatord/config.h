@@ -13,37 +13,44 @@
 enum role { ROLE_CONTROL = 1, ROLE_VALIDATE = 2, ROLE_SINK = 4, ROLE_ERRORS = 8, ROLE_ALL = 15 };
 
 struct config {
-    unsigned roles;        /* of enum role */
+    unsigned roles; /* of enum role */
     bool dev;
-    char *state;           /* [coordinator] state: directory */
-    char *socket;          /* path; without the control role: where control answers */
-    char *log_file;        /* [coordinator] log: "" for stderr */
+    char *state;                 /* [coordinator] state: directory */
+    char *socket;                /* path; without the control role: where control answers */
+    char *log_file;              /* [coordinator] log: "" for stderr */
     enum tl_log_level log_level; /* [coordinator] log_level */
-    char *listen;          /* "127.0.0.1:8470", "" for none */
-    char *control;         /* [coordinator] control: URL of control for the other roles; "" means unix:<socket> */
-    char *token_file;      /* [coordinator] token_file: for a control that is reached over TCP; "" none */
+    char *listen;                /* "127.0.0.1:8470", "" for none */
+    /* [coordinator] control: URL of control for the other roles; "" means unix:<socket> */
+    char *control;
+    char *token_file; /* [coordinator] token_file: for a control that is reached over TCP; "" none */
     struct tl_kafka_conf kafka; /* [kafka]: every key but the next ones, "bootstrap" as bootstrap.servers */
     int partitions;
     int max_partitions;
-    int replication;       /* [kafka] replication: of the topics; -1 the broker's default */
-    char *compression;     /* [kafka] compression: of what the roles write, and of clients that don't say otherwise */
-    char *sink_url;        /* [sink] url */
-    int sink_commit_rows;  /* [sink] commit_rows, commit_bytes, commit_ms: a transaction is closed when one is reached */
+    int replication; /* [kafka] replication: of the topics; -1 the broker's default */
+    /* [kafka] compression: of what the roles write, and of clients that don't say otherwise */
+    char *compression;
+    char *sink_url; /* [sink] url */
+    /* [sink] commit_rows, commit_bytes, commit_ms: a transaction is closed when one is reached */
+    int sink_commit_rows;
     int sink_commit_bytes;
     int sink_commit_ms;
-    char *errors_url;      /* [errors] url */
-    int validate_threads;  /* [validate] threads */
+    char *errors_url;     /* [errors] url */
+    int validate_threads; /* [validate] threads */
 };
 
 /*
- * path NULL: no file (with --dev), or /etc/tload/coordinatord.conf when it is there. Unknown sections and keys are refused with a suggestion, line
- * and file named. roles 0: all.
+ * path NULL: no file (with --dev), or /etc/tload/coordinatord.conf when it is there. Unknown sections and
+ * keys are refused with a suggestion, line and file named. roles 0: all.
  */
-int config_load(struct config *c, const char *path, bool dev, const char *roles, struct tl_error *err) TL_MUST_CHECK;
+int config_load(struct config *c, const char *path, bool dev, const char *roles,
+                struct tl_error *err) TL_MUST_CHECK;
 /* What can be checked without touching anything: URLs, Kafka properties, numbers. */
 int config_check(const struct config *c, struct tl_error *err) TL_MUST_CHECK;
 void config_release(struct config *c);
-/* The first setting, as "[section] key", that differs and can't be changed while the daemon runs; NULL when there is none. */
+/*
+ * The first setting, as "[section] key", that differs and can't be changed while the daemon runs; NULL when
+ * there is none.
+ */
 const char *config_difference(const struct config *a, const struct config *b);
 
 #endif

@@ -20,9 +20,9 @@
 #include "coordinatord/http/server.h"
 #include "coordinatord/pipeline/roles.h"
 #include "shared/base/clock.h"
+#include "shared/base/dirs.h"
 
 enum {
-    DIR_MODE = 0750,
     FILE_MODE = 0640,
     UMASK = 0007,
     DRAIN_MS = 3500,    /* for the roles to finish what is in hand */
@@ -51,25 +51,6 @@ struct daemon {
 
 /* --- what has to be there --- */
 
-/* The directory and what is missing above it. */
-static int make_dirs(const char *path, struct tl_error *err)
-{
-    char part[PATH_MAX];
-    size_t len = strlen(path);
-
-    if (len >= sizeof part)
-        return tl_fail(err, TL_E_USAGE, "the path %.100s… is too long", path);
-    for (size_t i = 1; i <= len; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (mkdir(part, DIR_MODE) < 0 && errno != EEXIST)
-            return tl_fail_errno(err, errno, "can't make directory %s", part);
-    }
-    return 0;
-}
-
 static int make_parent(const char *path, struct tl_error *err)
 {
     char dir[PATH_MAX];
@@ -79,7 +60,7 @@ static int make_parent(const char *path, struct tl_error *err)
         return 0;
     if (!tl_str_copy(tl_str_n(path, (size_t)(slash - path)), dir, sizeof dir))
         return tl_fail(err, TL_E_USAGE, "the path %.100s… is too long", path);
-    return make_dirs(dir, err);
+    return tl_dirs_make(dir, err);
 }
 
 static int open_log(const char *path, struct tl_error *err)
@@ -194,7 +175,7 @@ static int start_control(struct daemon *d, struct tl_error *err)
     if (!options.sink)
         return -1;
     options.errstore = errstore_for_url(d->config->errors_url, err);
-    if (!options.errstore || make_dirs(d->config->state, err) < 0 ||
+    if (!options.errstore || tl_dirs_make(d->config->state, err) < 0 ||
         make_parent(d->config->socket, err) < 0 || lock_state(d, err) < 0)
         return -1;
     d->control = control_start(&options, err);
@@ -324,6 +305,7 @@ struct deadline {
     pthread_cond_t cond;
     bool done;
     struct tl_log *log;
+    void (*give_up)(int exit_code);
     pthread_t thread;
     bool runs;
 };
@@ -340,15 +322,20 @@ static void *deadline_run(void *app)
         rc = pthread_cond_timedwait(&dl->cond, &dl->lock, &until);
     if (!dl->done) {
         tl_warn(dl->log, "daemon", "something did not end in time; nothing is lost by that");
-        _exit(0);
+        dl->give_up(0);
     }
     pthread_mutex_unlock(&dl->lock);
     return NULL;
 }
 
-static void deadline_start(struct deadline *dl, struct tl_log *log)
+static void deadline_start(struct deadline *dl, struct daemon *d)
 {
-    *dl = (struct deadline){.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .log = log};
+    *dl = (struct deadline){
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .cond = PTHREAD_COND_INITIALIZER,
+        .log = &d->log,
+        .give_up = d->options.give_up,
+    };
     dl->runs = pthread_create(&dl->thread, NULL, deadline_run, dl) == 0;
 }
 
@@ -386,13 +373,16 @@ static void stop_roles(struct daemon *d)
     }
 }
 
-/* Nothing new is taken; what is in hand is finished; then everything is closed. The roles may ask control to the last. */
+/*
+ * Nothing new is taken; what is in hand is finished; then everything is closed. The roles may ask control to
+ * the last.
+ */
 static void shut_down(struct daemon *d)
 {
     struct deadline deadline;
 
     sd_notify(0, "STOPPING=1");
-    deadline_start(&deadline, &d->log);
+    deadline_start(&deadline, d);
     if (d->http)
         http_server_quiesce(d->http);
     if (d->control)
@@ -441,7 +431,7 @@ int daemon_run(const struct daemon_options *options, struct config *config, stru
     if (rc == 0)
         tl_info(&d.log, "daemon", "ended");
     if (d.hung)
-        _exit(rc < 0 ? tl_error_exit_code(err->code) : 0);
+        d.options.give_up(rc < 0 ? tl_error_exit_code(err->code) : 0);
     release(&d);
     return rc;
 }

@@ -2,6 +2,7 @@
 /* coordinatord: options, configuration, and off it goes. */
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "coordinatord/daemon.h"
 
@@ -60,7 +61,7 @@ int main(int argc, char **argv)
         {"version", no_argument, NULL, OPT_VERSION},
         {NULL, 0, NULL, 0},
     };
-    struct daemon_options options = {0};
+    struct daemon_options options = {.give_up = _exit};
     bool check_only = false;
     int c;
 

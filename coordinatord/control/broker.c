@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The broker over librdkafka. Topics get no retention by time or size: what was not applied yet must never go away by
- * itself, and what was applied is trimmed by the keeper.
+ * The broker over librdkafka. Topics get no retention by time or size: what was not applied yet must never go
+ * away by itself, and what was applied is trimmed by the keeper.
  */
 #include "coordinatord/control/broker.h"
 
@@ -179,7 +179,10 @@ static int broker_write_all(struct broker *b, const char *topic, int32_t partiti
         rc = -1;
     }
     if (rc < 0) {
-        /* Settles what is on its way: the value is the caller's again. Numbers make a second writing harmless. */
+        /*
+         * Settles what is on its way: the value is the caller's again. Numbers make a second writing
+         * harmless.
+         */
         tl_producer_free(b->producer);
         b->producer = NULL;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What control does in Kafka, behind an interface so that tests need no cluster. A struct broker is one connection to one
- * cluster, owned by one thread (the keeper). Every call is bounded by timeout_ms, and ends earlier with TL_E_INTERRUPTED
- * when *stop becomes true.
+ * What control does in Kafka, behind an interface so that tests need no cluster. A struct broker is one
+ * connection to one cluster, owned by one thread (the keeper). Every call is bounded by timeout_ms, and ends
+ * earlier with TL_E_INTERRUPTED when *stop becomes true.
  */
 #ifndef COORDINATORD_CONTROL_BROKER_H
 #define COORDINATORD_CONTROL_BROKER_H
@@ -24,7 +24,10 @@ struct broker_ops {
                        struct tl_error *err);
     /* Whether the cluster answers. */
     int (*ping)(struct broker *b, const char *topic, int timeout_ms, struct tl_error *err);
-    /* The message into every partition of the topic: 0 only when all of them have it for good. Again after a failure is harmless. */
+    /*
+     * The message into every partition of the topic: 0 only when all of them have it for good. Again after a
+     * failure is harmless.
+     */
     int (*write_all)(struct broker *b, const char *topic, int32_t partitions,
                      const struct tl_envelope *envelope, struct tl_str value, int timeout_ms,
                      struct tl_error *err);

@@ -2,9 +2,9 @@
 /*
  * Control: what the HTTP API does, without HTTP. Answers are JSON as the API has it.
  *
- * Threads: any number of HTTP threads call the functions below. Two threads of control's own: the keeper (keeper.c) alone
- * talks to Kafka, the tracker (tracker.c) alone reads the ledger for progress. Names come unchecked; what fails its
- * whitelist is TL_E_NOT_FOUND, as what is not there.
+ * Threads: any number of HTTP threads call the functions below. Two threads of control's own: the keeper
+ * (keeper.c) alone talks to Kafka, the tracker (tracker.c) alone reads the ledger for progress. Names come
+ * unchecked; what fails its whitelist is TL_E_NOT_FOUND, as what is not there.
  */
 #ifndef COORDINATORD_CONTROL_CONTROL_H
 #define COORDINATORD_CONTROL_CONTROL_H
@@ -62,7 +62,10 @@ int control_table(struct control *c, const char *tenant, const char *table, stru
 /* The schema alone, as the roles read it. table_id 0: of the table that has the name now. */
 int control_version(struct control *c, const char *tenant, const char *table, int64_t table_id,
                     int32_t version, struct table_answer *answer, struct tl_error *err) TL_MUST_CHECK;
-/* Waits until Kafka has it; TL_E_UNAVAILABLE when it does not yet: the version stays pending and is finished later. */
+/*
+ * Waits until Kafka has it; TL_E_UNAVAILABLE when it does not yet: the version stays pending and is finished
+ * later.
+ */
 int control_define(struct control *c, const char *tenant, const json_t *request, const char *who,
                    struct table_answer *answer, struct tl_error *err) TL_MUST_CHECK;
 /* matches: the table's tag is asked for; false refuses with *mismatch set. */

@@ -2,8 +2,9 @@
 /*
  * What the files of control share; nobody else includes it.
  *
- * One mutex, `lock`, guards everything in struct control that is not said to be fixed. It may be held while the store
- * writes (that is short), never during a call to Kafka or to the sink. Order: lock, then the store's own.
+ * One mutex, `lock`, guards everything in struct control that is not said to be fixed. It may be held while
+ * the store writes (that is short), never during a call to Kafka or to the sink. Order: lock, then the
+ * store's own.
  */
 #ifndef COORDINATORD_CONTROL_CONTROL_IMPL_H
 #define COORDINATORD_CONTROL_CONTROL_IMPL_H
@@ -34,7 +35,10 @@ struct tenant {
     bool ready;                 /* its topics are there */
     bool broken;                /* its topics can't be used until somebody does something */
     char trouble[TROUBLE_TEXT]; /* why Kafka can't be used for it, "" */
-    /* The keeper's own: up to which offsets validated-input and import-error were trimmed, partition by partition. */
+    /*
+     * The keeper's own: up to which offsets validated-input and import-error were trimmed, partition by
+     * partition.
+     */
     int64_t *trimmed;
     /* The tracker's own. */
     struct sink *sink;  /* NULL: not open */
@@ -99,7 +103,9 @@ struct control {
 
 void control_lock(struct control *c);
 void control_unlock(struct control *c);
-/* Waits on cond (of the monotonic clock) until the deadline in ms; false when it has passed. Under the lock. */
+/*
+ * Waits on cond (of the monotonic clock) until the deadline in ms; false when it has passed. Under the lock.
+ */
 bool control_wait(struct control *c, pthread_cond_t *cond, int64_t deadline_ms);
 /* TL_E_UNAVAILABLE while shutting down. */
 int control_running(struct control *c, struct tl_error *err) TL_MUST_CHECK;
@@ -153,7 +159,9 @@ int keeper_await(struct control *c, uint64_t pass, struct tl_error *err) TL_MUST
 void *tracker_run(void *control);
 void tracker_kick(struct control *c); /* under the lock */
 
-/* A sink's connection for reading, of the calling thread. NULL with TL_E_NOT_FOUND when nothing is there yet. */
+/*
+ * A sink's connection for reading, of the calling thread. NULL with TL_E_NOT_FOUND when nothing is there yet.
+ */
 struct sink *control_open_sink(struct control *c, const char *tenant, struct tl_error *err);
 
 #endif

@@ -7,8 +7,8 @@
  *   wishes to stop (uploads)             ──► cancel message in every partition of raw-input
  *   what the sink has applied            ──► trimmed from validated-input and import-error, now and then
  *
- * Whatever fails is done again in a later pass; every step may be done twice. A pass comes when somebody kicks, soon after a
- * failure, and every few seconds to see whether Kafka is there.
+ * Whatever fails is done again in a later pass; every step may be done twice. A pass comes when somebody
+ * kicks, soon after a failure, and every few seconds to see whether Kafka is there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +52,7 @@ static bool note_failure(struct pass *p, const struct tl_error *err)
 static void tenant_set(struct control *c, struct tenant *t, bool ready, bool broken, const char *trouble)
 {
     control_lock(c);
-    if (strcmp(t->trouble, trouble) != 0 && *trouble)
+    if (broken && !t->broken)
         tl_warn(c->log, "control", "tenant %s: %s", t->row.tenant, trouble);
     if (ready && !t->ready)
         tl_info(c->log, "control", "tenant %s: topics are ready, %d partitions", t->row.tenant,

@@ -4,7 +4,8 @@
  *
  *   ledger (which segments there are) ──► errmerge over the error store ──► one piece at a time
  *
- * It holds one segment of each (partition, stage), whatever their number, and goes as fast as its reader takes it.
+ * It holds one segment of each (partition, stage), whatever their number, and goes as fast as its reader
+ * takes it.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Control's memory: tenants, tables with their versions, uploads, in one SQLite file (WAL, synchronous=FULL). What a function
- * wrote is durable when it returns 0. One connection behind a mutex of its own: any thread, transactions are short.
+ * Control's memory: tenants, tables with their versions, uploads, in one SQLite file (WAL, synchronous=FULL).
+ * What a function wrote is durable when it returns 0. One connection behind a mutex of its own: any thread,
+ * transactions are short.
  *
- * Errors: TL_E_NO_SPACE, TL_E_AGAIN (locked for longer than the busy timeout), TL_E_IO, TL_E_CORRUPT; others as stated.
+ * Errors: TL_E_NO_SPACE, TL_E_AGAIN (locked for longer than the busy timeout), TL_E_IO, TL_E_CORRUPT; others
+ * as stated.
  */
 #ifndef COORDINATORD_CONTROL_STORE_H
 #define COORDINATORD_CONTROL_STORE_H
@@ -59,10 +61,15 @@ int store_tables(struct store *s, const char *tenant, const char *after, int lim
 /* Gives schema its table_id and version 1, pending. TL_E_CONFLICT when the name is taken. */
 int store_table_create(struct store *s, const char *tenant, struct tl_schema *schema, const char *who,
                        int64_t now_ms, struct tl_error *err) TL_MUST_CHECK;
-/* The next version, pending, says that the table is dropped. TL_E_CONFLICT when another version is pending. */
+/*
+ * The next version, pending, says that the table is dropped. TL_E_CONFLICT when another version is pending.
+ */
 int store_table_drop(struct store *s, int64_t table_id, const char *who, int64_t now_ms,
                      struct tl_error *err) TL_MUST_CHECK;
-/* One version, also of a dropped table when its table_id (not 0) is given. 1, or 0; pending ones are not there. */
+/*
+ * One version, also of a dropped table when its table_id (not 0) is given. 1, or 0; pending ones are not
+ * there.
+ */
 int store_version_find(struct store *s, const char *tenant, const char *name, int64_t table_id,
                        int32_t version, struct table_row *out, struct tl_error *err) TL_MUST_CHECK;
 

@@ -27,8 +27,8 @@ void store_unlock(struct store *s);
 /* Fills err from SQLite's last error. Returns -1. */
 int store_fail(struct store *s, const char *what, struct tl_error *err) TL_COLD;
 /*
- * The statement, reset, with parameters bound as `types` says, one letter each from ?1 on: i int64_t, d double, t text
- * (const char *, NULL for null; must live until store_done). NULL with *err.
+ * The statement, reset, with parameters bound as `types` says, one letter each from ?1 on: i int64_t, d
+ * double, t text (const char *, NULL for null; must live until store_done). NULL with *err.
  */
 sqlite3_stmt *store_bind(struct store *s, enum statement which, struct tl_error *err, const char *types, ...);
 /* SQLITE_ROW as 1, SQLITE_DONE as 0, else -1. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Tables and their versions. A change is two transactions: the version is stored as pending; when Kafka has it in every
- * partition it is made active and becomes the table's. A drop is a version as well, whose schema says "dropped".
+ * Tables and their versions. A change is two transactions: the version is stored as pending; when Kafka has
+ * it in every partition it is made active and becomes the table's. A drop is a version as well, whose schema
+ * says "dropped".
  */
 #include <stdlib.h>
 #include <string.h>

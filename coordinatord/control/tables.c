@@ -2,9 +2,11 @@
 /*
  * Tables. Making one:
  *
- *   request ──► version 1, pending (store) ──► schema message in every partition of raw-input (keeper) ──► active (store)
+ *   request ──► version 1, pending ──► schema message in every partition of raw-input ──► active
+ *                    store                              keeper                             store
  *
- * The HTTP thread does the first step and waits for the keeper to do the others; when it gives up, the keeper does not.
+ * The HTTP thread does the first step and waits for the keeper to do the others; when it gives up, the keeper
+ * does not.
  */
 #include <stdio.h>
 #include <string.h>

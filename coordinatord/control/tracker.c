@@ -2,10 +2,11 @@
 /*
  * The one thread that follows the ledger:
  *
- *   ledger (sink, read only) ──► upload_observe ──► counts in memory, final states in the store ──► who waits is woken
+ *   ledger (sink, read only) ──► upload_observe ──► counts in memory, final states in the store
+ *                                                             └──► who waits is woken
  *
- * An upload is looked at after 20 ms while it moves, less and less often while it does not, hardly ever when its sender is
- * silent. Without an unfinished upload the thread sleeps.
+ * An upload is looked at after 20 ms while it moves, less and less often while it does not, hardly ever when
+ * its sender is silent. Without an unfinished upload the thread sleeps.
  */
 #include <stdio.h>
 #include <string.h>

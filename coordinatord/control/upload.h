@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One upload as control knows it, and the rules by which its state moves. Pure: no thread, no store, no Kafka.
+ * One upload as control knows it, and the rules by which its state moves. Pure: no thread, no store, no
+ * Kafka.
  *
  *   sending --> processing --> done | done_with_errors       everything applied, every rejected row stored
  *      \------------\--------> failed | cancelled | aborted  every partition stopped; which one is the wish
  *
- * A wish is what somebody asked for (the sender gave up) or the error budget ended. It is durable before the cancel messages
- * are written, and becomes the state when the ledger says that the messages arrived.
+ * A wish is what somebody asked for (the sender gave up) or the error budget ended. It is durable before the
+ * cancel messages are written, and becomes the state when the ledger says that the messages arrived.
  */
 #ifndef COORDINATORD_CONTROL_UPLOAD_H
 #define COORDINATORD_CONTROL_UPLOAD_H
@@ -61,7 +62,10 @@ struct upload {
 void upload_init(struct upload *u);
 void upload_release(struct upload *u);
 
-/* Takes back what changes in an upload's life; what names it is not touched (other threads read that without a lock). */
+/*
+ * Takes back what changes in an upload's life; what names it is not touched (other threads read that without
+ * a lock).
+ */
 void upload_restore(struct upload *u, const struct upload *before);
 
 const char *upload_state_name(enum upload_state state);

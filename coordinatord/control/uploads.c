@@ -165,8 +165,7 @@ static int read_request(const json_t *request, struct upload *u, const char **ta
     if (id && !tl_upload_id_valid(tl_str(id)))
         return tl_fail(
             err, TL_E_REFUSED,
-            "\"%s\" can't be the id of an upload: letters, digits, '.', '_' and '-', the first a letter or digit",
-            id);
+            "\"%s\" can't be the id of an upload: letters, digits, '.', '_', '-', the first no sign", id);
     *named = id != NULL;
     u->started_ms = now;
     u->resumable = true;
@@ -485,8 +484,8 @@ static int apply_patch(struct control *c, struct live *l, const struct patch *p,
 }
 
 /*
- * One that is not live any more. A small upload may be done before its sender comes to say that all is sent: that is
- * no conflict.
+ * One that is not live any more. A small upload may be done before its sender comes to say that all is sent:
+ * that is no conflict.
  */
 static int patch_stored(struct control *c, const char *tenant, const char *id, const struct patch *p,
                         json_t **answer, struct tl_error *err)

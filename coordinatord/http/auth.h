@@ -7,7 +7,10 @@
 
 /* Root and the daemon's own user, by what the kernel says of the other end. Fills who; TL_E_UNAUTHORIZED. */
 int auth_unix(int fd, char who[REQUEST_WHO_MAX], struct tl_error *err) TL_MUST_CHECK;
-/* Whether a Host header names this machine by its loopback: what a browser sends that was lured here does not. */
+/*
+ * Whether a Host header names this machine by its loopback: what a browser sends that was lured here does
+ * not.
+ */
 bool auth_host_is_loopback(const char *host);
 
 #endif

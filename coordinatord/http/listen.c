@@ -54,7 +54,10 @@ int listen_unix(const char *path, struct tl_error *err)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return tl_fail_errno(err, errno, "a socket");
-    /* bind makes the file with the socket's own mode less the umask: it is never open to more than it shall be. */
+    /*
+     * bind makes the file with the socket's own mode less the umask: it is never open to more than it shall
+     * be.
+     */
     if (fchmod(fd, SOCKET_MODE) == 0 && bind(fd, (const struct sockaddr *)&sun, sizeof sun) == 0 &&
         chmod(path, SOCKET_MODE) == 0 && listen(fd, BACKLOG) == 0)
         return fd;

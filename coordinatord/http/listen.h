@@ -8,11 +8,14 @@
 enum { LISTEN_ADDRESS_TEXT = 96 };
 
 /*
- * A Unix socket of mode 0660 from its first instant on. A file left behind is replaced when nobody answers there; TL_E_CONFLICT
- * when somebody does. -1.
+ * A Unix socket of mode 0660 from its first instant on. A file left behind is replaced when nobody answers
+ * there; TL_E_CONFLICT when somebody does. -1.
  */
 int listen_unix(const char *path, struct tl_error *err) TL_MUST_CHECK;
-/* "127.0.0.1:8470", "[::1]:0". *loopback: nobody from outside gets here. TL_E_CONFLICT when the address is in use. -1. */
+/*
+ * "127.0.0.1:8470", "[::1]:0". *loopback: nobody from outside gets here. TL_E_CONFLICT when the address is in
+ * use. -1.
+ */
 int listen_tcp(const char *address, bool *loopback, char actual[LISTEN_ADDRESS_TEXT],
                struct tl_error *err) TL_MUST_CHECK;
 

@@ -7,7 +7,9 @@
 
 #include "shared/base/error.h"
 
-/* status 0: the code's own. A new reference; NULL when memory is short. *status_out is the one that it says. */
+/*
+ * status 0: the code's own. A new reference; NULL when memory is short. *status_out is the one that it says.
+ */
 json_t *problem_json(const struct tl_error *err, unsigned status, unsigned *status_out);
 
 #endif

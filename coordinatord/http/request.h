@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A request as a handler sees it, and the answer that it fills in. Lives for one request, in the thread of its
- * connection.
+ * A request as a handler sees it, and the answer that it fills in. Lives for one request, in the thread of
+ * its connection.
  */
 #ifndef COORDINATORD_HTTP_REQUEST_H
 #define COORDINATORD_HTTP_REQUEST_H

@@ -22,7 +22,8 @@ struct route_match {
     const struct route *route; /* NULL: none */
     char param[REQUEST_PARAMS][REQUEST_PARAM_MAX + 1];
     char allow
-        [ROUTE_ALLOW_TEXT]; /* without a route: the methods that the path has, "" when there is no such path */
+        /* without a route: the methods that the path has, "" when there is no such path */
+        [ROUTE_ALLOW_TEXT];
 };
 
 void route_find(const char *method, const char *path, struct route_match *out);

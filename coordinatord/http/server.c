@@ -2,11 +2,11 @@
 /*
  * One request:
  *
- *   headers ──► route, query, who asks, body's type and size ──► body (at most 4 MiB) ──► JSON ──► handler ──► answer
+ *   headers ──► route, query, who asks, body's type, size ──► body (≤ 4 MiB) ──► JSON ──► handler ──► answer
  *                     │ refused: the body, if there is one, is not read and the connection closed
  *
- * libmicrohttpd calls on_request once with the headers, then for each piece of the body, then for the answer, always in the
- * thread of the connection.
+ * libmicrohttpd calls on_request once with the headers, then for each piece of the body, then for the answer,
+ * always in the thread of the connection.
  */
 #include "coordinatord/http/server.h"
 
@@ -193,7 +193,9 @@ static ssize_t stream_read(void *app, uint64_t pos, char *out, size_t max)
         if (rc == 0)
             return MHD_CONTENT_READER_END_OF_STREAM;
         if (rc < 0) {
-            /* The answer's head is out: all that is left is to cut it off, so that it is not taken for whole. */
+            /*
+             * The answer's head is out: all that is left is to cut it off, so that it is not taken for whole.
+             */
             tl_warn(s->log, "http", "a streamed answer was cut off: %s", err.text);
             return MHD_CONTENT_READER_END_WITH_ERROR;
         }
@@ -478,7 +480,10 @@ void http_server_quiesce(struct http_server *s)
 
         if (l->daemon)
             MHD_quiesce_daemon(l->daemon);
-        /* libmicrohttpd may look at it until it is stopped, so it stays open; but nobody gets through any more. */
+        /*
+         * libmicrohttpd may look at it until it is stopped, so it stays open; but nobody gets through any
+         * more.
+         */
         if (l->fd >= 0)
             shutdown(l->fd, SHUT_RDWR);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The HTTP API on a Unix socket and, if wanted, on TCP. Each connection has a thread of its own, bounded in number; handlers
- * may block (long polls) and are woken by control_stop.
+ * The HTTP API on a Unix socket and, if wanted, on TCP. Each connection has a thread of its own, bounded in
+ * number; handlers may block (long polls) and are woken by control_stop.
  */
 #ifndef COORDINATORD_HTTP_SERVER_H
 #define COORDINATORD_HTTP_SERVER_H

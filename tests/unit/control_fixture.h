@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Control with its HTTP server on a Unix socket in a directory of its own, over a Kafka, a sink and an error store that are
- * only pretended: a test says what they do and looks at what they were given. And a plain HTTP/1.0 client.
+ * Control with its HTTP server on a Unix socket in a directory of its own, over a Kafka, a sink and an error
+ * store that are only pretended: a test says what they do and looks at what they were given. And a plain
+ * HTTP/1.0 client.
  */
 #ifndef TESTS_UNIT_CONTROL_FIXTURE_H
 #define TESTS_UNIT_CONTROL_FIXTURE_H
 
-#include <arpa/inet.h>
+#include <ftw.h>
 #include <jansson.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@
 
 #include "coordinatord/control/control.h"
 #include "coordinatord/http/server.h"
+#include "shared/base/clock.h"
 
 /* --- what is pretended; one of each, behind a mutex --- */
 
@@ -346,16 +347,22 @@ static int fixture_setup(void **state)
     return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
 static int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
-    char command[64];
     int rc;
 
     fixture_stop(f);
     tl_kafka_conf_release(&f->config.kafka);
-    snprintf(command, sizeof command, "rm -rf %s", f->dir);
-    rc = system(command);
+    rc = nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(f);
     return rc;
 }
@@ -383,18 +390,6 @@ static int connect_unix(const char *path)
 
     snprintf(sun.sun_path, sizeof sun.sun_path, "%s", path);
     if (connect(fd, (struct sockaddr *)&sun, sizeof sun) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-static int connect_tcp(const char *address)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    in.sin_port = htons((uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10));
-    if (connect(fd, (struct sockaddr *)&in, sizeof in) == 0)
         return fd;
     close(fd);
     return -1;
@@ -481,5 +476,55 @@ static int64_t number_of(const struct answer *a, const char *name)
 {
     return json_integer_value(json_object_get(a->json, name));
 }
+
+/* --- what several tests begin with --- */
+
+#define TABLES  "/v1/tenants/default/tables"
+#define UPLOADS "/v1/tenants/default/uploads"
+#define ORDERS                                \
+    "{\"table\":\"orders\",\"key\":[\"id\"]," \
+    "\"columns\":[{\"name\":\"id\",\"type\":\"int\"},{\"name\":\"qty\",\"type\":\"int\"}]}"
+#define UPLOAD_U1 "{\"upload\":\"u1\",\"table\":\"orders\",\"files\":[{\"name\":\"a.csv\",\"bytes\":10}]}"
+
+static void assert_contains(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, text);
+}
+
+static void define_orders(struct fixture *f)
+{
+    ask_only(f, "POST", TABLES, ORDERS, 201);
+}
+
+static void create_upload(struct fixture *f, const char *body)
+{
+    define_orders(f);
+    ask_only(f, "POST", UPLOADS, body, 201);
+}
+
+/* Long polls until the state is this one. */
+static struct answer await_state(struct fixture *f, const char *state)
+{
+    int64_t seen = 0, deadline = tl_clock_ms() + 10000;
+
+    for (;;) {
+        char path[128];
+        struct answer a;
+
+        snprintf(path, sizeof path, UPLOADS "/u1?wait_ms=5000&seen=%lld", (long long)seen);
+        a = ask(f, "GET", path, NULL, 200);
+        if (strcmp(text_of(&a, "state"), state) == 0)
+            return a;
+        if (tl_clock_ms() > deadline)
+            fail_msg("still %s", a.body);
+        assert_true(number_of(&a, "change") >= seen);
+        seen = number_of(&a, "change");
+        answer_release(&a);
+    }
+}
+
+#define RUNNING(test)     cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
+#define NOT_STARTED(test) cmocka_unit_test_setup_teardown(test, fixture_new, fixture_teardown)
 
 #endif

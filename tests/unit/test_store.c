@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,15 +52,23 @@ static int setup(void **state)
     return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    char command[64];
+    int rc;
 
     store_close(f->store);
-    snprintf(command, sizeof command, "rm -r %s", f->dir);
+    rc = nftw(f->dir, remove_one, 4, FTW_DEPTH | FTW_PHYS);
     free(f);
-    return system(command);
+    return rc;
 }
 
 static struct tl_schema *schema(const char *table)
