@@ -55,6 +55,8 @@ static struct stored *row_of(struct writer *wr, const struct tl_envelope *e, int
                              struct tl_error *err)
 {
     struct errors_row row = {.partition = partition, .stage = e->stage};
+    char id[sizeof row.upload];
+    int found;
 
     for (size_t i = 0; i < wr->nrows; i++) {
         const struct errors_row *r = &wr->rows[i].row;
@@ -62,12 +64,15 @@ static struct stored *row_of(struct writer *wr, const struct tl_envelope *e, int
         if (r->partition == partition && r->stage == e->stage && tl_str_eq_z(e->upload, r->upload))
             return &wr->rows[i];
     }
-    if (!tl_str_copy(e->upload, row.upload, sizeof row.upload)) {
+    if (!tl_str_copy(e->upload, id, sizeof id)) {
         tl_fail(err, TL_E_CORRUPT, "an upload's id is longer than %d bytes", TL_UPLOAD_ID_MAX);
         return NULL;
     }
-    if (wr->feed.ops->errors_get(wr->feed.sink, row.upload, partition, e->stage, &row, err) < 0)
+    found = wr->feed.ops->errors_get(wr->feed.sink, id, partition, e->stage, &row, err);
+    if (found < 0)
         return NULL;
+    if (!found)
+        memcpy(row.upload, id, sizeof id);
     wr->rows[wr->nrows] = (struct stored){.row = row};
     return &wr->rows[wr->nrows++];
 }

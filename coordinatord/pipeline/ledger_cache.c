@@ -46,17 +46,22 @@ struct ledger_entry *ledger_cache_get(struct ledger_cache *c, const struct sink_
                                       struct tl_str upload, int32_t partition, struct tl_error *err)
 {
     struct ledger_row row = {.partition = partition};
+    char id[sizeof row.upload];
     struct ledger_entry *e;
+    int found;
 
     for (size_t i = 0; i < c->n; i++)
         if (c->entry[i].row.partition == partition && tl_str_eq_z(upload, c->entry[i].row.upload))
             return &c->entry[i];
-    if (!tl_str_copy(upload, row.upload, sizeof row.upload)) {
+    if (!tl_str_copy(upload, id, sizeof id)) {
         tl_fail(err, TL_E_CORRUPT, "an upload's id is longer than %d bytes", TL_UPLOAD_ID_MAX);
         return NULL;
     }
-    if (ops->ledger_get(sink, row.upload, partition, &row, err) < 0)
+    found = ops->ledger_get(sink, id, partition, &row, err);
+    if (found < 0)
         return NULL;
+    if (!found)
+        memcpy(row.upload, id, sizeof id);
     e = place(c);
     if (!e) {
         tl_fail(err, TL_E_AGAIN, "the transaction touches too many uploads");

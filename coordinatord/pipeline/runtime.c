@@ -40,21 +40,36 @@ struct role_runtime {
 
 /* ------------------------------------------------------------------ workers */
 
-bool worker_wait(struct worker *w, int ms, const struct lane *lane, const char *why)
+static struct timespec in_ms(int ms)
 {
-    unsigned revoked = atomic_load(&w->revoked);
-    struct timespec until;
+    struct timespec t;
     int64_t end;
 
-    if (why)
-        control_api_waiting(w->control, w->ops->name, w->tenant.name, lane ? lane->partition : -1, why);
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    end = (int64_t)until.tv_sec * 1000000000 + until.tv_nsec + (int64_t)ms * 1000000;
-    until.tv_sec = (time_t)(end / 1000000000);
-    until.tv_nsec = (long)(end % 1000000000);
-    while (!atomic_load(&w->stop) && atomic_load(&w->revoked) == revoked)
-        if (pthread_cond_timedwait(&w->changed, &w->mutex, &until) == ETIMEDOUT)
-            break;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    end = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec + (int64_t)ms * 1000000;
+    t.tv_sec = (time_t)(end / 1000000000);
+    t.tv_nsec = (long)(end % 1000000000);
+    return t;
+}
+
+bool worker_wait(struct worker *w, int ms, const struct lane *lane, const char *why)
+{
+    enum { TELL_EVERY_MS = 1000 }; /* control forgets what is not repeated */
+    unsigned revoked = atomic_load(&w->revoked);
+    int32_t partition = lane ? lane->partition : -1;
+
+    for (bool more = true; more;) {
+        struct timespec until = in_ms(TL_MIN(ms, TELL_EVERY_MS));
+
+        if (why)
+            control_api_waiting(w->control, w->ops->name, w->tenant.name, partition, why);
+        do {
+            if (atomic_load(&w->stop) || atomic_load(&w->revoked) != revoked)
+                return false;
+        } while (pthread_cond_timedwait(&w->changed, &w->mutex, &until) != ETIMEDOUT);
+        ms -= TELL_EVERY_MS;
+        more = ms > 0;
+    }
     return !atomic_load(&w->stop) && atomic_load(&w->revoked) == revoked;
 }
 

@@ -85,7 +85,7 @@ struct worker {
 };
 
 /*
- * Waits under the mutex, which is released meanwhile. `why` (may be NULL) is logged once a minute and told to
+ * Waits under the mutex, which is released meanwhile. `why` (may be NULL) is told to
  * control. Returns false when the caller has to give up what it is doing: its lanes are to go, or the worker
  * is to stop.
  */
