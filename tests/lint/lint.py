@@ -176,6 +176,7 @@ def files(root):
         names = [n for n in git.stdout.decode().split("\0") if n]
     else:
         names = [str(p.relative_to(root)) for p in root.rglob("*")]
+        names = [n for n in names if n.split("/")[0] not in ("build", ".tload") and "__pycache__" not in n]
     return sorted(n for n in names if (root / n).is_file())
 
 
