@@ -140,10 +140,10 @@ static int last_schema(struct store *s, int64_t table_id, struct tl_schema **out
 
     if (rc == 0)
         rc = tl_fail(err, TL_E_NOT_FOUND, "the table is dropped already");
-    else if (rc == 1 && sqlite3_column_int(st, 2))
+    else if (rc == 1 && sqlite3_column_int(st, 1))
         rc = tl_fail(err, TL_E_CONFLICT, "another change of this table is under way");
     else if (rc == 1)
-        rc = tl_schema_from_text(tl_str((const char *)sqlite3_column_text(st, 1)), out, err);
+        rc = tl_schema_from_text(tl_str((const char *)sqlite3_column_text(st, 0)), out, err);
     store_done(st);
     return rc;
 }
