@@ -39,7 +39,7 @@ static int on_rejected(void *app, const struct rejected_row *row, struct tl_erro
         return tl_buf_fail(rc, &d->line, "a rejected row", err);
     if (d->ui->cli->json)
         return output_write(out, d->line.data, d->line.len, err);
-    json = json_loadb(d->line.data, d->line.len, 0, NULL);
+    json = json_loadb(d->line.data, d->line.len, JSON_ALLOW_NUL, NULL);
     tl_buf_reset(&d->message);
     rc = json ? reject_append(&d->message, json) : TL_BUF_NOMEM;
     json_decref(json);

@@ -99,7 +99,8 @@ static int tick(void *app, struct tl_error *err)
 
     if (interrupt_signal(u->ui->interrupt))
         return tl_fail(err, TL_E_INTERRUPTED, "interrupted");
-    show(u);
+    if (u->id[0])
+        show(u);
     if (u->sender && tl_clock_ms() - u->told >= TELL_EVERY_MS)
         return tell(u, err);
     return 0;
