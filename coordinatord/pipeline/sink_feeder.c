@@ -202,9 +202,17 @@ static enum outcome apply_rows(struct feeder *fd, struct lane *lane, const struc
     return DONE;
 }
 
+/* A new reference; NULL when it is no JSON. */
+static json_t *control_json(const struct tl_message *m)
+{
+    struct tl_str text = m->envelope.control;
+
+    return text.ptr ? json_loadb(text.ptr, text.len, 0, NULL) : NULL;
+}
+
 static enum outcome apply_end(const struct tl_message *m, struct ledger_entry *entry, struct tl_error *err)
 {
-    json_t *json = json_loadb(m->value.ptr, m->value.len, 0, NULL);
+    json_t *json = control_json(m);
     json_int_t rows;
     int rc = json_unpack(json, "{s:I}", "rows", &rows);
 
@@ -222,7 +230,7 @@ static enum outcome apply_end(const struct tl_message *m, struct ledger_entry *e
 
 static void apply_cancel(const struct tl_message *m, struct ledger_entry *entry)
 {
-    json_t *json = json_loadb(m->value.ptr, m->value.len, 0, NULL);
+    json_t *json = control_json(m);
     const char *reason = json_string_value(json_object_get(json, "reason"));
 
     if (!entry->row.ended)
@@ -235,7 +243,7 @@ static enum outcome apply_schema(struct feeder *fd, const struct tl_message *m, 
     struct tl_schema *schema;
     int rc;
 
-    if (tl_schema_from_text(m->value, &schema, err)) {
+    if (tl_schema_from_text(m->envelope.control, &schema, err)) {
         err->code = TL_E_CORRUPT;
         return HALT;
     }

@@ -7,7 +7,8 @@
  *     │ rowcheck    rowcheck.c
  *     ├──► validated-input [i]   one message, also when no row is valid: the sink counts batches
  *     └──► import-error [i]      only when rows were rejected; cut into parts of 1 MiB
- *   schema, end, cancel          passed on as they are
+ *   schema, end, cancel          passed on; their JSON moves from the value into the header tl-control, so that the
+ *                                values of validated-input are rows and nothing else
  *
  * It keeps nothing that a crash could lose: its outputs depend on the message and the schema alone, and the
  * offset o + 1 is stored only when all outputs of o, and of everything before it, are acked. What a crash
@@ -326,8 +327,8 @@ static int run_batch(struct validator *va, struct lane *lane, struct vlane *v, c
     e.raw_offset = m->offset;
     if (e.type == TL_MSG_ROWS)
         rc = check_rows(&run, &out, &e, err);
-    else if (tl_buf_append_str(&out, m->value))
-        rc = tl_fail_nomem(err);
+    else
+        e.control = m->value;
     if (!rc && emit(va, lane, v, TL_TOPIC_VALIDATED_INPUT, &e, &out, m->offset))
         rc = va->broken ? (*err = va->trouble, -1) : tl_fail(err, TL_E_INTERRUPTED, "given up");
     tl_buf_release(&out);

@@ -8,7 +8,8 @@
 #include "shared/schema/canon.h"
 #include "shared/schema/schema.h"
 
-static const char reserved[] = "_tload";
+/* The tool's own, and those that SQLite keeps for itself. */
+static const char *const reserved[] = {"_tload", "sqlite_"};
 
 static bool name_start(char c)
 {
@@ -51,7 +52,10 @@ bool tl_near(struct tl_str a, struct tl_str b, unsigned *distance)
 
 static bool is_reserved(const char *name)
 {
-    return strncmp(name, reserved, sizeof reserved - 1) == 0;
+    for (size_t i = 0; i < TL_ARRAY_LEN(reserved); i++)
+        if (strncmp(name, reserved[i], strlen(reserved[i])) == 0)
+            return true;
+    return false;
 }
 
 /* Copies text in lower case when that makes it a legal name; false when it does not. */
@@ -113,8 +117,8 @@ int tl_name_parse(struct tl_str text, const char *what, char out[TL_NAME_MAX + 1
     }
     if (is_reserved(name))
         return tl_fail(err, TL_E_REFUSED,
-                       "%s name \"%s\": names that begin with %s are kept for tload itself", what, name,
-                       reserved);
+                       "%s name \"%s\": names that begin with %s or %s are kept for tload and its sinks",
+                       what, name, reserved[0], reserved[1]);
     memcpy(out, name, text.len + 1);
     return 0;
 }

@@ -44,6 +44,7 @@ static const struct text_header {
     {"tl-columns", offsetof(struct tl_envelope, columns)},
     {"tl-file", offsetof(struct tl_envelope, file)},
     {"tl-malformed", offsetof(struct tl_envelope, malformed)},
+    {"tl-control", offsetof(struct tl_envelope, control)},
     {"traceparent", offsetof(struct tl_envelope, traceparent)},
 };
 

@@ -141,8 +141,9 @@ static void test_refused(void **state)
     check_refused("{\"table\": \"my table\"}", "table name \"my table\" has to be of the letters a-z");
     check_refused("{\"table\": \"my table\"}", "\"my_table\" would do");
     check_refused("{\"table\": \"2024\"}", "\"c_2024\" would do");
-    check_refused("{\"table\": \"_tload_ledger\"}", "kept for tload itself");
-    check_refused("{\"table\": \"_TLOAD\"}", "kept for tload itself");
+    check_refused("{\"table\": \"_tload_ledger\"}", "kept for tload and its sinks");
+    check_refused("{\"table\": \"_TLOAD\"}", "kept for tload and its sinks");
+    check_refused("{\"table\": \"sqlite_stat1\"}", "kept for tload and its sinks");
     check_refused("{\"table\": \"t\"}", "at least one column");
     check_refused(COLUMNS(""), "at least one column");
     check_refused("{\"table\": \"t\", \"columns\": {}}", "\"columns\" has to be a list");
@@ -156,7 +157,7 @@ static void test_refused(void **state)
     check_refused(COLUMNS("{\"name\": \"a\", \"type\": \"string\"}"),
                   "column \"a\": there is no type \"string\"");
     check_refused(COLUMNS("{\"name\": \"a b\", \"type\": \"int\"}"), "column name \"a b\"");
-    check_refused(COLUMNS("{\"name\": \"_tload_x\", \"type\": \"int\"}"), "kept for tload itself");
+    check_refused(COLUMNS("{\"name\": \"_tload_x\", \"type\": \"int\"}"), "kept for tload and its sinks");
     check_refused(COLUMNS(INT_A ", {\"name\": \"A\", \"type\": \"text\"}"), "column \"a\" is there twice");
     check_refused(COLUMNS("{\"name\": \"a\", \"type\": \"int\", \"nullable\": \"no\"}"), "true or false");
     check_refused(COLUMNS("{\"name\": \"a\", \"type\": \"int\", \"default\": \"1x\"}"),
