@@ -27,6 +27,7 @@ struct upload {
     int32_t partitions;
     char id[TL_UPLOAD_ID_MAX + 1]; /* "" until it is begun */
     char *topic;
+    char *compression;
     struct tl_kafka_conf kafka;
     int64_t *skip; /* of each partition */
     json_t *last;  /* the upload's object as it was told last; NULL */
@@ -217,20 +218,22 @@ static json_t *describe(struct upload *u)
 /* What the coordinator answered to the upload's making. */
 static int read_session(struct upload *u, const json_t *session, struct tl_error *err)
 {
-    const char *id, *topic;
+    const char *id, *topic, *compression = UPLOAD_COMPRESSION;
     json_t *schema, *kafka, *seqs, *seq;
     int partitions;
     size_t i;
 
-    if (json_unpack((json_t *)session, "{s:s, s:s, s:o, s:o, s:o, s:i}", "upload", &id, "topic", &topic,
-                    "schema", &schema, "kafka", &kafka, "last_seqs", &seqs, "partitions", &partitions) ||
+    if (json_unpack((json_t *)session, "{s:s, s:s, s:o, s:o, s:o, s:i, s?s}", "upload", &id, "topic", &topic,
+                    "schema", &schema, "kafka", &kafka, "last_seqs", &seqs, "partitions", &partitions,
+                    "compression", &compression) ||
         !tl_str_copy(tl_str(id), u->id, sizeof u->id) || partitions < 1)
         return tl_fail(err, TL_E_CORRUPT,
                        "the coordinator describes an upload in a way that is not understood");
     u->partitions = partitions;
     u->topic = strdup(topic);
+    u->compression = strdup(u->o->compression ? u->o->compression : compression);
     u->skip = calloc((size_t)partitions, sizeof *u->skip);
-    if (!u->topic || !u->skip)
+    if (!u->topic || !u->compression || !u->skip)
         return tl_fail_nomem(err);
     json_array_foreach(seqs, i, seq) if (i < (size_t)partitions) u->skip[i] = json_integer_value(seq);
     if (tl_kafka_conf_from_json(&u->kafka, kafka, err))
@@ -251,7 +254,7 @@ static int make_sender(struct upload *u, struct tl_error *err)
     struct sender_options options = {
         .kafka = &u->kafka,
         .topic = u->topic,
-        .compression = u->o->compression ? u->o->compression : UPLOAD_COMPRESSION,
+        .compression = u->compression,
         .partitions = u->partitions,
         .skip = u->skip,
         .log = &u->log,
@@ -406,6 +409,7 @@ int upload_run(const struct upload_options *options, struct upload_ui *ui, struc
     tl_kafka_conf_release(&u.kafka);
     json_decref(u.last);
     free(u.topic);
+    free(u.compression);
     free(u.skip);
     return rc;
 }

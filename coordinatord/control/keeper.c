@@ -165,7 +165,7 @@ static char *cancel_value(struct control *c, struct live *l)
     json = json_pack("{s:s, s:s}", "reason", l->u.reason, "state", upload_state_name(l->u.wish));
     control_unlock(c);
     if (json)
-        text = json_dumps(json, JSON_COMPACT);
+        text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(json);
     return text;
 }

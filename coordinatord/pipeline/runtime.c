@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "coordinatord/pipeline/runtime.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "coordinatord/pipeline/worker.h"
 #include "shared/base/clock.h"
 
 enum {
@@ -33,197 +33,12 @@ struct role_runtime {
     struct control_api *control; /* the owner thread's */
     struct member *members;
     pthread_t thread;
+    pthread_mutex_t mutex; /* of stopped, with the change of `stop` */
+    pthread_cond_t stopped;
     bool joined;
     _Atomic bool stop;
     _Atomic bool ended;
 };
-
-/* ------------------------------------------------------------------ workers */
-
-static struct timespec in_ms(int ms)
-{
-    struct timespec t;
-    int64_t end;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    end = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec + (int64_t)ms * 1000000;
-    t.tv_sec = (time_t)(end / 1000000000);
-    t.tv_nsec = (long)(end % 1000000000);
-    return t;
-}
-
-bool worker_wait(struct worker *w, int ms, const struct lane *lane, const char *why)
-{
-    enum { TELL_EVERY_MS = 1000 }; /* control forgets what is not repeated */
-    unsigned revoked = atomic_load(&w->revoked);
-    int32_t partition = lane ? lane->partition : -1;
-
-    for (bool more = true; more;) {
-        struct timespec until = in_ms(TL_MIN(ms, TELL_EVERY_MS));
-
-        if (why)
-            control_api_waiting(w->control, w->ops->name, w->tenant.name, partition, why);
-        do {
-            if (atomic_load(&w->stop) || atomic_load(&w->revoked) != revoked)
-                return false;
-        } while (pthread_cond_timedwait(&w->changed, &w->mutex, &until) != ETIMEDOUT);
-        ms -= TELL_EVERY_MS;
-        more = ms > 0;
-    }
-    return !atomic_load(&w->stop) && atomic_load(&w->revoked) == revoked;
-}
-
-void worker_goes_on(struct worker *w)
-{
-    control_api_waiting(w->control, w->ops->name, w->tenant.name, -1, NULL);
-}
-
-static struct lane *find_lane(struct worker *w, const char *topic, int32_t partition)
-{
-    for (struct lane *l = w->lanes; l; l = l->next)
-        if (l->partition == partition && strcmp(l->topic, topic) == 0)
-            return l;
-    return NULL;
-}
-
-/* By the worker's thread, which is in no pop now, or when there is none any more. */
-static void drop_retired(struct worker *w)
-{
-    if (!w->retired)
-        return;
-    tl_kqueue_free(w->retired);
-    w->retired = NULL;
-    pthread_cond_broadcast(&w->changed);
-}
-
-/* One turn: what is due, then at most one message. The mutex is held but for the pop. */
-static void turn(struct worker *w)
-{
-    int wait_ms = w->ops->idle(w);
-    struct tl_kqueue *queue = w->queue;
-    struct tl_message m;
-    struct lane *lane;
-    int got;
-
-    if (!queue) {
-        worker_wait(w, wait_ms, NULL, NULL);
-        return;
-    }
-    pthread_mutex_unlock(&w->mutex);
-    got = tl_kqueue_pop(queue, wait_ms, &m);
-    pthread_mutex_lock(&w->mutex);
-    if (!got)
-        return;
-    lane = find_lane(w, m.topic, m.partition);
-    if (lane && lane->queue == queue)
-        w->ops->message(w, lane, &m);
-    tl_message_release(&m);
-}
-
-static void *worker_main(void *arg)
-{
-    struct worker *w = arg;
-    char name[16];
-
-    snprintf(name, sizeof name, "%.4s/%.9s", w->ops->name, w->tenant.name);
-    pthread_setname_np(pthread_self(), name);
-    pthread_mutex_lock(&w->mutex);
-    while (!atomic_load(&w->stop)) {
-        turn(w);
-        drop_retired(w);
-    }
-    w->ops->drain(w);
-    drop_retired(w);
-    pthread_mutex_unlock(&w->mutex);
-    return NULL;
-}
-
-static void worker_free(struct worker *w)
-{
-    w->ops->close(w);
-    while (w->lanes) {
-        struct lane *l = w->lanes;
-
-        w->lanes = l->next;
-        free(l);
-    }
-    tl_kqueue_free(w->queue);
-    drop_retired(w);
-    control_api_free(w->control);
-    tenant_info_release(&w->tenant);
-    pthread_cond_destroy(&w->changed);
-    pthread_mutex_destroy(&w->mutex);
-    free(w);
-}
-
-static int init_sync(struct worker *w)
-{
-    pthread_condattr_t attr;
-
-    if (pthread_condattr_init(&attr))
-        return -1;
-    if (pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) || pthread_cond_init(&w->changed, &attr)) {
-        pthread_condattr_destroy(&attr);
-        return -1;
-    }
-    pthread_condattr_destroy(&attr);
-    if (pthread_mutex_init(&w->mutex, NULL)) {
-        pthread_cond_destroy(&w->changed);
-        return -1;
-    }
-    return 0;
-}
-
-static struct worker *worker_new(struct member *m, const struct tenant_info *tenant, int index,
-                                 struct tl_error *err)
-{
-    struct role_runtime *r = m->role;
-    struct worker *w = calloc(1, sizeof *w);
-
-    if (!w || tenant_info_copy(&w->tenant, tenant, err)) {
-        free(w);
-        tl_fail_nomem(err);
-        return NULL;
-    }
-    if (init_sync(w)) {
-        tenant_info_release(&w->tenant);
-        free(w);
-        tl_fail_nomem(err);
-        return NULL;
-    }
-    w->ops = r->ops;
-    w->config = r->config;
-    w->log = r->log;
-    w->consumer = m->consumer;
-    w->index = index;
-    w->control = control_api_new(r->control_url, r->token, err);
-    if (!w->control || r->ops->open(w, err))
-        goto failed;
-    if (pthread_create(&w->thread, NULL, worker_main, w)) {
-        tl_fail(err, TL_E_AGAIN, "can't start a thread");
-        goto failed;
-    }
-    w->next = m->workers;
-    m->workers = w;
-    return w;
-failed:
-    worker_free(w);
-    return NULL;
-}
-
-static void stop_workers(struct member *m)
-{
-    for (struct worker *w = m->workers; w; w = w->next) {
-        pthread_mutex_lock(&w->mutex);
-        atomic_store(&w->stop, true);
-        pthread_cond_broadcast(&w->changed);
-        if (w->queue)
-            tl_kqueue_wake(w->queue);
-        pthread_mutex_unlock(&w->mutex);
-    }
-    for (struct worker *w = m->workers; w; w = w->next)
-        pthread_join(w->thread, NULL);
-}
 
 /* ------------------------------------------------------------------ lanes come and go */
 
@@ -249,36 +64,23 @@ static struct worker *worker_for(struct member *m, const struct tenant_info *ten
     for (struct worker *w = m->workers; w; w = w->next)
         if (w->index == index && strcmp(w->tenant.name, tenant->name) == 0)
             return w;
-    return worker_new(m, tenant, index, err);
-}
+    struct worker_options options = {
+        .ops = m->role->ops,
+        .config = m->role->config,
+        .tenant = tenant,
+        .consumer = m->consumer,
+        .log = m->role->log,
+        .control_url = m->role->control_url,
+        .token = m->role->token,
+        .index = index,
+    };
+    struct worker *w = worker_new(&options, err);
 
-static struct tl_kqueue *add_lane(struct worker *w, const char *topic, int32_t partition,
-                                  struct tl_error *err)
-{
-    struct lane *lane = calloc(1, sizeof *lane);
-    struct tl_kqueue *queue;
-
-    if (!lane) {
-        tl_fail_nomem(err);
-        return NULL;
+    if (w) {
+        w->next = m->workers;
+        m->workers = w;
     }
-    lane->worker = w;
-    lane->partition = partition;
-    snprintf(lane->topic, sizeof lane->topic, "%s", topic);
-    pthread_mutex_lock(&w->mutex);
-    if (!w->queue)
-        w->queue = tl_kqueue_new(w->consumer, err);
-    lane->queue = queue = w->queue;
-    if (queue && w->ops->lane_added(w, lane, err) == 0) {
-        lane->next = w->lanes;
-        w->lanes = lane;
-    } else {
-        queue = NULL;
-        free(lane);
-    }
-    pthread_cond_broadcast(&w->changed);
-    pthread_mutex_unlock(&w->mutex);
-    return queue;
+    return w;
 }
 
 static struct tl_kqueue *on_assigned(void *app, const char *topic, int32_t partition)
@@ -292,7 +94,7 @@ static struct tl_kqueue *on_assigned(void *app, const char *topic, int32_t parti
     if (!tenant)
         return NULL;
     w = worker_for(m, tenant, partition, &err);
-    queue = w ? add_lane(w, topic, partition, &err) : NULL;
+    queue = w ? worker_add_lane(w, topic, partition, &err) : NULL;
     if (queue)
         tl_debug(m->role->log, m->role->ops->name, "%s [%d] is ours", topic, partition);
     else
@@ -301,40 +103,12 @@ static struct tl_kqueue *on_assigned(void *app, const char *topic, int32_t parti
     return queue;
 }
 
-static void remove_lane(struct worker *w, const char *topic, int32_t partition)
-{
-    for (struct lane **at = &w->lanes; *at; at = &(*at)->next) {
-        struct lane *lane = *at;
-
-        if (lane->partition != partition || strcmp(lane->topic, topic) != 0)
-            continue;
-        w->ops->lane_removed(w, lane);
-        *at = lane->next;
-        free(lane);
-        break;
-    }
-    if (!w->lanes && w->queue) {
-        tl_kqueue_wake(w->queue);
-        /* Two rebalances in a row: the thread may still be in the pop of the queue before this one. */
-        while (w->retired)
-            pthread_cond_wait(&w->changed, &w->mutex);
-        w->retired = w->queue;
-        w->queue = NULL;
-    }
-}
-
 static void on_revoked(void *app, const char *topic, int32_t partition)
 {
     struct member *m = app;
 
-    for (struct worker *w = m->workers; w; w = w->next) {
-        /* Before the mutex is to be had: whoever holds it and waits gives up. */
-        atomic_fetch_add(&w->revoked, 1);
-        pthread_cond_broadcast(&w->changed);
-        pthread_mutex_lock(&w->mutex);
-        remove_lane(w, topic, partition);
-        pthread_mutex_unlock(&w->mutex);
-    }
+    for (struct worker *w = m->workers; w; w = w->next)
+        worker_remove_lane(w, topic, partition);
 }
 
 static void on_trouble(void *app, const char *topic, int32_t partition, const char *text)
@@ -353,7 +127,10 @@ static void member_free(struct member *m)
 {
     struct tl_error err;
 
-    stop_workers(m);
+    for (struct worker *w = m->workers; w; w = w->next)
+        worker_stop(w);
+    for (struct worker *w = m->workers; w; w = w->next)
+        worker_join(w);
     if (m->consumer && tl_consumer_close(m->consumer, &err))
         tl_warn(m->role->log, m->role->ops->name, "%s", err.text);
     while (m->workers) {
@@ -487,10 +264,13 @@ static void poll_members(struct role_runtime *r, bool *fatal)
 
 static void pause_for(struct role_runtime *r, int ms)
 {
-    struct timespec step = {.tv_nsec = (long)TL_MIN(ms, 20) * 1000000};
+    struct timespec until = tl_clock_after(ms);
 
-    for (int64_t end = tl_clock_ms() + ms; tl_clock_ms() < end && !atomic_load(&r->stop);)
-        nanosleep(&step, NULL);
+    pthread_mutex_lock(&r->mutex);
+    while (!atomic_load(&r->stop) &&
+           pthread_cond_clockwait(&r->stopped, &r->mutex, CLOCK_MONOTONIC, &until) == 0)
+        ;
+    pthread_mutex_unlock(&r->mutex);
 }
 
 static void *role_main(void *arg)
@@ -552,6 +332,8 @@ struct role_runtime *role_start(enum role role, const struct config *config, con
         tl_fail_nomem(err);
         return NULL;
     }
+    pthread_mutex_init(&r->mutex, NULL);
+    pthread_cond_init(&r->stopped, NULL);
     r->ops = ops_of(role);
     r->config = config;
     r->log = log;
@@ -576,22 +358,18 @@ struct role_runtime *role_start(enum role role, const struct config *config, con
 
 void role_stop(struct role_runtime *r)
 {
+    pthread_mutex_lock(&r->mutex);
     atomic_store(&r->stop, true);
+    pthread_cond_broadcast(&r->stopped);
+    pthread_mutex_unlock(&r->mutex);
 }
 
 int role_join(struct role_runtime *r, int timeout_ms, struct tl_error *err)
 {
-    struct timespec until;
+    struct timespec until = tl_clock_after(timeout_ms);
 
     if (r->joined)
         return 0;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until))
         return tl_fail(err, TL_E_TIMEOUT, "role %s has not stopped within %d ms", r->ops->name, timeout_ms);
     r->joined = true;
@@ -605,6 +383,8 @@ void role_free(struct role_runtime *r)
     control_api_free(r->control);
     free(r->control_url);
     free(r->token);
+    pthread_cond_destroy(&r->stopped);
+    pthread_mutex_destroy(&r->mutex);
     free(r);
 }
 

@@ -2,7 +2,6 @@
 #include "shared/base/clock.h"
 
 #include <stdio.h>
-#include <time.h>
 
 static int64_t read_clock(clockid_t id, int64_t per_second)
 {
@@ -20,6 +19,13 @@ int64_t tl_clock_ms(void)
 int64_t tl_clock_us(void)
 {
     return read_clock(CLOCK_MONOTONIC, 1000000);
+}
+
+struct timespec tl_clock_after(int ms)
+{
+    int64_t at = tl_clock_us() + (int64_t)ms * 1000;
+
+    return (struct timespec){.tv_sec = (time_t)(at / 1000000), .tv_nsec = (long)(at % 1000000) * 1000};
 }
 
 int64_t tl_clock_wall_ms(void)
