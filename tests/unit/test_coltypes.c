@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The column types: a contract that every type of coltypes.def keeps whatever it is given, and the cases of
- * tests/data/types/TYPE.cases. To be run in the repository's root.
+ * A contract that every type of coltypes.def keeps whatever it is given, and tests/data/types/TYPE.cases.
  */
 #include <setjmp.h>
 #include <stdarg.h>
