@@ -30,8 +30,8 @@ static int on_rejected(void *app, const struct rejected_row *row, struct tl_erro
     (void)err;
     assert_int_equal(tl_buf_appendf(&seen->rejected, "%lld %s %s %.*s|%.*s\n", (long long)row->line,
                                     row->column ? row->column : "-", tl_reject_name(row->code),
-                                    row->value.ptr ? (int)row->value.len : 1, row->value.ptr ? row->value.ptr : "-",
-                                    TL_STR_ARG(row->raw)),
+                                    row->value.ptr ? (int)row->value.len : 1,
+                                    row->value.ptr ? row->value.ptr : "-", TL_STR_ARG(row->raw)),
                      TL_BUF_OK);
     assert_true(row->reason[0] != '\0');
     return 0;
@@ -42,8 +42,9 @@ static int on_valid(void *app, int64_t index, int64_t line, struct tl_str raw, s
     struct seen *seen = app;
 
     (void)err;
-    assert_int_equal(tl_buf_appendf(&seen->valid, "%lld %lld %.*s\n", (long long)index, (long long)line, TL_STR_ARG(raw)),
-                     TL_BUF_OK);
+    assert_int_equal(
+        tl_buf_appendf(&seen->valid, "%lld %lld %.*s\n", (long long)index, (long long)line, TL_STR_ARG(raw)),
+        TL_BUF_OK);
     return 0;
 }
 
@@ -94,21 +95,23 @@ static int run(struct fixture *f, const char *value, const char *malformed)
     return rowcheck_run(f->check, tl_str(value), tl_str(malformed), &f->out, &sink, &f->result, &f->err);
 }
 
-#define assert_buf(b, text)                                                                                           \
-    do {                                                                                                              \
-        assert_int_equal(tl_buf_terminate(&(b)), TL_BUF_OK);                                                          \
-        assert_string_equal((b).data, text);                                                                          \
+#define assert_buf(b, text)                                  \
+    do {                                                     \
+        assert_int_equal(tl_buf_terminate(&(b)), TL_BUF_OK); \
+        assert_string_equal((b).data, text);                 \
     } while (0)
 
 static void test_valid_rows(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(run(f, "2\t007,\"Smith, \"\"J\"\"\",+5\n3\t8,,0\n4\t9,\"\",1\n5\t10,\"a\nb\tc\\\",2\n", NULL), 0);
+    assert_int_equal(
+        run(f, "2\t007,\"Smith, \"\"J\"\"\",+5\n3\t8,,0\n4\t9,\"\",1\n5\t10,\"a\nb\tc\\\",2\n", NULL), 0);
     assert_int_equal(f->result.valid, 4);
     assert_int_equal(f->result.rejected, 0);
     assert_buf(f->out, "7\tSmith, \"J\"\t5\n8\t\\N\t0\n9\t\t1\n10\ta\\nb\\tc\\\\\t2\n");
-    assert_buf(f->seen.valid, "0 2 007,\"Smith, \"\"J\"\"\",+5\n1 3 8,,0\n2 4 9,\"\",1\n3 5 10,\"a\nb\tc\\\",2\n");
+    assert_buf(f->seen.valid,
+               "0 2 007,\"Smith, \"\"J\"\"\",+5\n1 3 8,,0\n2 4 9,\"\",1\n3 5 10,\"a\nb\tc\\\",2\n");
 }
 
 static void test_rejected_rows(void **state)
@@ -147,11 +150,11 @@ static void test_malformed_records(void **state)
 static void test_not_a_batch(void **state)
 {
     static const char *const bad[][2] = {
-        {"1,a,1\n", NULL},                           /* no line number */
-        {"2\t1,a,1", NULL},                          /* no end */
-        {"2\t1,\"a,1\n", NULL},                      /* malformed and not said to be */
-        {"2\t1,a,1\n", "2+9:unterminated_quote"},    /* longer than the value */
-        {"2\t1,a,1\n", "2+3:unterminated_quote"},    /* ends in the middle */
+        {"1,a,1\n", NULL},                        /* no line number */
+        {"2\t1,a,1", NULL},                       /* no end */
+        {"2\t1,\"a,1\n", NULL},                   /* malformed and not said to be */
+        {"2\t1,a,1\n", "2+9:unterminated_quote"}, /* longer than the value */
+        {"2\t1,a,1\n", "2+3:unterminated_quote"}, /* ends in the middle */
         {"2\t1,a,1\n", "nonsense"},
     };
     struct fixture *f = *state;
@@ -196,9 +199,11 @@ static void test_error_lines(void **state)
     (void)state;
     tl_buf_init(&b, 1 << 20);
     assert_int_equal(errorlines_append(&b, tl_str("u1"), tl_str("my%20file.csv"), &row), TL_BUF_OK);
-    assert_buf(b, "{\"upload\":\"u1\",\"file\":\"my file.csv\",\"line\":7,\"column\":\"qty\",\"code\":\"not_integer\","
-                  "\"reason\":\"is not an integer\",\"value\":\"1\\\"2\",\"raw\":\"a\\u0000b\xEF\xBF\xBD\","
-                  "\"raw_base64\":\"YQBi/w==\"}\n");
+    assert_buf(
+        b,
+        "{\"upload\":\"u1\",\"file\":\"my file.csv\",\"line\":7,\"column\":\"qty\",\"code\":\"not_integer\","
+        "\"reason\":\"is not an integer\",\"value\":\"1\\\"2\",\"raw\":\"a\\u0000b\xEF\xBF\xBD\","
+        "\"raw_base64\":\"YQBi/w==\"}\n");
     /* a long value is cut between characters, not within one */
     char value[201];
 
