@@ -6,6 +6,8 @@
 
 #include "shared/kafka/rdkafka_util.h"
 
+enum { END_WAIT_MS = 3000 };
+
 struct tl_consumer {
     struct tl_log *log; /* first: on_log of rdkafka_util.c finds it through the client's opaque pointer */
     rd_kafka_t *rk;
@@ -18,16 +20,37 @@ struct tl_kqueue {
     struct tl_consumer *consumer; /* borrowed */
 };
 
+/*
+ * The caller's position is not known yet: it seeks when it has read it, and until then nothing is to come but
+ * what is new. The end is given as a number. With RD_KAFKA_OFFSET_END librdkafka would ask for it itself, and
+ * a seek while that answer is on its way is undone without a word when it comes (2.0.2): the partition goes on
+ * at its end, and what stands before is never seen.
+ */
+static void start_at_end(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t code;
+
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    code = rd_kafka_offsets_for_times(c->rk, list, END_WAIT_MS);
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *tp = &list->elems[i];
+
+        if (tp->err || tp->offset < 0) {
+            tl_warn(c->log, "kafka", "%s [%d]: where it ends is not known: %s", tp->topic, tp->partition,
+                    rd_kafka_err2str(tp->err ? tp->err : code));
+            tp->offset = RD_KAFKA_OFFSET_END;
+        }
+        tp->err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+}
+
 static void assign(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_resp_err_t code;
 
-    /*
-     * Not from the caller's position yet: it seeks when it has read it. Until then only what is new would
-     * come.
-     */
-    for (int i = 0; i < list->cnt && !c->from_stored; i++)
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    if (!c->from_stored)
+        start_at_end(c, list);
     code = rd_kafka_assign(c->rk, list);
     if (code) {
         c->events.trouble(c->events.app, NULL, -1, rd_kafka_err2str(code));
