@@ -3,10 +3,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
+#include "shared/base/clock.h"
 #include "shared/kafka/rdkafka_util.h"
 
-enum { END_WAIT_MS = 3000 };
+enum { END_WAIT_MS = 3000, END_RETRY_MS = 20 };
 
 struct tl_consumer {
     struct tl_log *log; /* first: on_log of rdkafka_util.c finds it through the client's opaque pointer */
@@ -28,11 +30,22 @@ struct tl_kqueue {
  */
 static void start_at_end(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_resp_err_t code;
+    const struct timespec pause = {.tv_nsec = END_RETRY_MS * 1000000L};
+    int64_t deadline = tl_clock_ms() + END_WAIT_MS;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    int missing = 0;
 
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
-    code = rd_kafka_offsets_for_times(c->rk, list, END_WAIT_MS);
+    /* Topics that were made a moment ago may not have their leaders yet. */
+    for (bool first = true; first || (missing && tl_clock_ms() < deadline); first = false) {
+        if (!first)
+            nanosleep(&pause, NULL);
+        for (int i = 0; i < list->cnt; i++)
+            list->elems[i].offset = RD_KAFKA_OFFSET_END;
+        code = rd_kafka_offsets_for_times(c->rk, list, END_WAIT_MS);
+        missing = 0;
+        for (int i = 0; i < list->cnt; i++)
+            missing += list->elems[i].err || list->elems[i].offset < 0;
+    }
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_topic_partition_t *tp = &list->elems[i];
 
@@ -45,28 +58,56 @@ static void start_at_end(struct tl_consumer *c, rd_kafka_topic_partition_list_t 
     }
 }
 
+/*
+ * Has the partition's messages go where its owner wants them. A partition that is not known to librdkafka yet
+ * has no queue to begin with: `topic` makes it known, and is to be kept until it is assigned.
+ */
+static void hand_over(struct tl_consumer *c, rd_kafka_topic_t *topic, const rd_kafka_topic_partition_t *tp)
+{
+    rd_kafka_queue_t *from = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
+    const struct rd_kafka_metadata *metadata;
+    struct tl_kqueue *to;
+
+    if (!from && topic &&
+        rd_kafka_metadata(c->rk, 0, topic, &metadata, END_WAIT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_metadata_destroy(metadata);
+        from = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
+    }
+    if (!from) {
+        c->events.trouble(c->events.app, tp->topic, tp->partition, "is not known to the Kafka client");
+        return;
+    }
+    to = c->events.assigned(c->events.app, tp->topic, tp->partition);
+    if (to)
+        rd_kafka_queue_forward(from, to->rd);
+    rd_kafka_queue_destroy(from);
+}
+
+/*
+ * All queues are set before anything can come: what comes earlier would end in the member's own queue, where
+ * nobody looks for messages, or in one that was freed with an earlier assignment.
+ */
 static void assign(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
 {
+    rd_kafka_topic_t **topics = calloc((size_t)list->cnt + 1, sizeof *topics);
     rd_kafka_resp_err_t code;
 
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_t *topic = rd_kafka_topic_new(c->rk, list->elems[i].topic, NULL);
+
+        hand_over(c, topic, &list->elems[i]);
+        if (topics)
+            topics[i] = topic;
+    }
     if (!c->from_stored)
         start_at_end(c, list);
     code = rd_kafka_assign(c->rk, list);
-    if (code) {
+    if (code)
         c->events.trouble(c->events.app, NULL, -1, rd_kafka_err2str(code));
-        return;
-    }
-    for (int i = 0; i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *tp = &list->elems[i];
-        rd_kafka_queue_t *from = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
-        struct tl_kqueue *to = c->events.assigned(c->events.app, tp->topic, tp->partition);
-
-        if (!from)
-            continue;
-        if (to)
-            rd_kafka_queue_forward(from, to->rd);
-        rd_kafka_queue_destroy(from);
-    }
+    for (int i = 0; topics && i < list->cnt; i++)
+        if (topics[i])
+            rd_kafka_topic_destroy(topics[i]);
+    free(topics);
 }
 
 static void revoke(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
