@@ -40,6 +40,7 @@ _tload()
     'upload --compression') words='none lz4 zstd' ;;
     'upload --id') return ;;
     'upload --timeout') return ;;
+    'resume --timeout') return ;;
     'uploads --table' | 'uploads -t') return ;;
     'uploads --state' | 'uploads -s') words='sending processing done done_with_errors failed cancelled aborted' ;;
     'wait --timeout') return ;;
@@ -49,19 +50,20 @@ _tload()
     *' --token-file') files=1 ;;
     *) case "$command $cur" in
     ' -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    ' '*) words='define-table tables describe drop-table upload status uploads wait errors help version' ;;
+    ' '*) words='define-table tables describe drop-table upload resume status uploads wait errors help version' ;;
     'define-table -'*) words='--key --schema --infer --yes --header --format --delimiter --quote --null --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tables -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'describe -'*) words='--version --coordinator --tenant --token-file --json --quiet --help ' ;;
     'drop-table -'*) words='--yes --coordinator --tenant --token-file --json --quiet --help --version' ;;
-    'upload -'*) words='--table --format --delimiter --quote --null --header --columns --map --max-errors --compression --dry-run --id --detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'upload -'*) words='--table --format --delimiter --quote --null --header --columns --map --max-errors --compression --dry-run --id --once --detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'upload '*) files=1 ;;
+    'resume -'*) words='--detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'status -'*) words='--follow --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'uploads -'*) words='--table --state --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'wait -'*) words='--timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'errors -'*) words='--csv --limit --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'help -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    'help '*) words='define-table tables describe drop-table upload status uploads wait errors help version' ;;
+    'help '*) words='define-table tables describe drop-table upload resume status uploads wait errors help version' ;;
     'version -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     esac ;;
     esac

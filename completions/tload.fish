@@ -42,9 +42,14 @@ complete -c tload -n '__fish_seen_subcommand_from upload' -l max-errors -x -d 'a
 complete -c tload -n '__fish_seen_subcommand_from upload' -l compression -x -a 'none lz4 zstd' -d 'of what is sent to Kafka: none, lz4 or zstd'
 complete -c tload -n '__fish_seen_subcommand_from upload' -s n -l dry-run -d 'read and check everything, send nothing, change nothing'
 complete -c tload -n '__fish_seen_subcommand_from upload' -l id -x -d 'the upload\'s id, instead of a new one'
+complete -c tload -n '__fish_seen_subcommand_from upload' -l once -d 'do nothing when this file, unchanged, is loaded already'
 complete -c tload -n '__fish_seen_subcommand_from upload' -s d -l detach -d 'end when all is sent; print the upload\'s id, and do not wait for the outcome'
 complete -c tload -n '__fish_seen_subcommand_from upload' -l timeout -x -d 'wait so long for the outcome, then end with 124; the upload goes on'
 complete -c tload -n '__fish_seen_subcommand_from upload' -F
+
+complete -c tload -n __fish_use_subcommand -a resume -d 'go on with an upload that was interrupted'
+complete -c tload -n '__fish_seen_subcommand_from resume' -s d -l detach -d 'end when all is sent; print the upload\'s id, and do not wait for the outcome'
+complete -c tload -n '__fish_seen_subcommand_from resume' -l timeout -x -d 'wait so long for the outcome, then end with 124; the upload goes on'
 
 complete -c tload -n __fish_use_subcommand -a status -d 'show how an upload is, or how everything is'
 complete -c tload -n '__fish_seen_subcommand_from status' -s f -l follow -d 'show how the upload goes until it ends, and end with its outcome'
@@ -61,6 +66,6 @@ complete -c tload -n '__fish_seen_subcommand_from errors' -l csv -d 'the rejecte
 complete -c tload -n '__fish_seen_subcommand_from errors' -s n -l limit -x -d 'no more than the first N'
 
 complete -c tload -n __fish_use_subcommand -a help -d 'show the commands, or one command\'s options and examples'
-complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe drop-table upload status uploads wait errors help version'
+complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe drop-table upload resume status uploads wait errors help version'
 
 complete -c tload -n __fish_use_subcommand -a version -d 'show the version'

@@ -283,6 +283,40 @@ int coordinator_upload_patch(struct coordinator *c, const char *id, const json_t
     return rc;
 }
 
+int coordinator_upload_resume(struct coordinator *c, const char *id, const json_t *request, json_t **out,
+                              struct tl_error *err)
+{
+    struct tl_buf path;
+    int rc = start_path(c, &path, err, "uploads", id, "resume", NULL);
+
+    if (!rc)
+        rc = call(c, "POST", path.data, request, CALL_MS, out, err);
+    tl_buf_release(&path);
+    return rc;
+}
+
+int coordinator_upload_source(struct coordinator *c, const char *id, json_t **out, struct tl_error *err)
+{
+    struct tl_buf path;
+    int rc = start_path(c, &path, err, "uploads", id, "source", NULL);
+
+    if (!rc)
+        rc = call(c, "GET", path.data, NULL, CALL_MS, out, err);
+    tl_buf_release(&path);
+    return rc;
+}
+
+int coordinator_loaded(struct coordinator *c, const json_t *request, json_t **out, struct tl_error *err)
+{
+    struct tl_buf path;
+    int rc = start_path(c, &path, err, "loaded", NULL);
+
+    if (!rc)
+        rc = call(c, "POST", path.data, request, CALL_MS, out, err);
+    tl_buf_release(&path);
+    return rc;
+}
+
 int coordinator_upload_get(struct coordinator *c, const char *id, int wait_ms, int64_t seen, json_t **out,
                            struct tl_error *err)
 {

@@ -46,6 +46,22 @@ int coordinator_uploads(struct coordinator *c, const char *table, const char *st
 
 int coordinator_upload_create(struct coordinator *c, const json_t *upload, json_t **out,
                               struct tl_error *err) TL_MUST_CHECK;
+/*
+ * What a sender that goes on with an upload needs, as coordinator_upload_create gives it. request: {"table",
+ * "files", "dialect", "header"}. TL_E_NOT_FOUND: no such upload; TL_E_CONFLICT: it is not the same content,
+ * or can't be resumed.
+ */
+int coordinator_upload_resume(struct coordinator *c, const char *id, const json_t *request, json_t **out,
+                              struct tl_error *err) TL_MUST_CHECK;
+/* Where an upload came from: {"table", "files", "dialect", "options", "resumable"}. */
+int coordinator_upload_source(struct coordinator *c, const char *id, json_t **out,
+                              struct tl_error *err) TL_MUST_CHECK;
+/*
+ * {"upload"}: one of the same files into the same table that is done or not finished, or null. request:
+ * {"table", "files"}.
+ */
+int coordinator_loaded(struct coordinator *c, const json_t *request, json_t **out,
+                       struct tl_error *err) TL_MUST_CHECK;
 /* change: "rows_read", "bytes_sent", "state", "reason". out may be NULL. */
 int coordinator_upload_patch(struct coordinator *c, const char *id, const json_t *change, json_t **out,
                              struct tl_error *err) TL_MUST_CHECK;

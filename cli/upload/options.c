@@ -50,7 +50,15 @@ const struct option upload_option_table[] = {
      .kind = OPTION_TEXT,
      .arg = "ID",
      .help = "the upload's id, instead of a new one",
-     .more = "An id that exists is refused."},
+     .more =
+         "The same command with the id of an upload that was interrupted goes on with it; when the file has "
+         "changed since, or it is another one, that is refused. An upload that has ended is not done again."},
+    {.name = "once",
+     .kind = OPTION_FLAG,
+     .help = "do nothing when this file, unchanged, is loaded already",
+     .more =
+         "For commands that are run again and again, as by cron. An unfinished upload of the same file is "
+         "gone on with."},
     {.name = "detach",
      .letter = 'd',
      .kind = OPTION_FLAG,
@@ -167,6 +175,7 @@ int upload_options_read(struct upload_options *o, const struct args *args, const
         .table = args_text(args, "table"),
         .dry_run = args_flag(args, "dry-run"),
         .detach = args_flag(args, "detach"),
+        .once = args_flag(args, "once"),
         .id = args_text(args, "id"),
         .timeout_ms = timeout < 0 ? -1 : timeout * 1000,
     };
@@ -177,9 +186,13 @@ int upload_options_read(struct upload_options *o, const struct args *args, const
     if (o->detach && timeout >= 0)
         return tl_fail(err, TL_E_USAGE,
                        "'--detach' does not wait, so there is nothing for '--timeout' to bound");
-    if (o->dry_run && (o->detach || o->id || timeout >= 0))
+    if (o->dry_run && (o->detach || o->id || o->once || timeout >= 0))
+        return tl_fail(
+            err, TL_E_USAGE,
+            "'--dry-run' makes no upload: '--detach', '--id', '--once' and '--timeout' mean nothing to it");
+    if (o->once && o->id)
         return tl_fail(err, TL_E_USAGE,
-                       "'--dry-run' makes no upload: '--detach', '--id' and '--timeout' mean nothing to it");
+                       "'--once' finds the upload by its file, '--id' names it: one of them is enough");
     return 0;
 }
 

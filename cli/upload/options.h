@@ -29,7 +29,9 @@ struct upload_options {
     struct max_errors max_errors;
     bool dry_run;
     bool detach;
-    const char *id;     /* NULL: a new one is made */
+    const char *id;     /* NULL: a new one is made; one that exists is gone on with */
+    bool resume;        /* it must exist */
+    bool once;          /* a file that is loaded already is not loaded again */
     int64_t timeout_ms; /* how long to wait for the outcome; -1: for ever */
     const char
         *compression; /* "none", "lz4", "zstd"; NULL: what the coordinator says, or the built-in default */

@@ -29,8 +29,10 @@ int sources_open(struct sources *s, const char *const *paths, size_t n, struct t
         item->source = source_open(paths[s->n], err);
         if (!item->source)
             return -1;
+        item->path = realpath(paths[s->n], NULL); /* NULL for standard input */
         item->encoded = encode_name(source_name(item->source));
         if (!item->encoded) {
+            free(item->path);
             source_close(item->source);
             return tl_fail_nomem(err);
         }
@@ -46,6 +48,7 @@ void sources_close(struct sources *s)
     for (size_t i = 0; i < s->n; i++) {
         source_close(s->item[i].source);
         free(s->item[i].encoded);
+        free(s->item[i].path);
     }
     free(s->item);
     *s = (struct sources){0};
@@ -89,7 +92,7 @@ json_t *sources_to_json(const struct sources *s)
 
         if (!name) /* not UTF-8, which a file's name may be */
             name = json_string(s->item[i].encoded);
-        file = json_pack("{s:o, s:o, s:s}", "name", name, "bytes",
+        file = json_pack("{s:o, s:s*, s:o, s:s}", "name", name, "path", s->item[i].path, "bytes",
                          size < 0 ? json_null() : json_integer(size), "fingerprint",
                          source_fingerprint(source));
 

@@ -22,6 +22,7 @@ struct sources {
     struct named_source {
         struct source *source;
         char *encoded; /* its name as in tl-file */
+        char *path;    /* absolute, for who resumes the upload from another directory; NULL: none */
     } * item;
     int64_t bytes; /* of all together; -1: not known */
     bool trickle;  /* one of them does */
@@ -32,7 +33,7 @@ int sources_open(struct sources *s, const char *const *paths, size_t n, struct t
 void sources_close(struct sources *s);
 /* Matches all headers; TL_E_REFUSED also when the files have their columns in different orders. */
 int sources_check_headers(struct sources *s, struct splitter *splitter, struct tl_error *err) TL_MUST_CHECK;
-/* [{"name", "bytes", "fingerprint"}]; NULL when memory is short. */
+/* [{"name", "path", "bytes", "fingerprint"}]; NULL when memory is short. */
 json_t *sources_to_json(const struct sources *s);
 
 #endif

@@ -9,6 +9,7 @@
 #include "cli/client/outcome.h"
 #include "cli/upload/dryrun.h"
 #include "cli/upload/sender.h"
+#include "cli/upload/session.h"
 #include "cli/upload/sources.h"
 #include "shared/base/clock.h"
 #include "shared/wire/dialect.h"
@@ -172,61 +173,18 @@ static int look(struct upload *u, struct tl_error *err)
 
 /* ------------------------------------------------------------------ begin */
 
-static json_t *describe_max_errors(const struct max_errors *m)
-{
-    switch (m->kind) {
-    case MAX_ERRORS_ROWS:
-        return json_pack("{s:I}", "rows", (json_int_t)m->rows);
-    case MAX_ERRORS_PERCENT:
-        return json_pack("{s:f}", "percent", m->percent);
-    case MAX_ERRORS_NONE:
-        break;
-    }
-    return json_null();
-}
-
-/* The names of the columns as a first line, for rejected records that are given back. */
-static json_t *describe_header(const struct upload *u)
-{
-    char *line = strdup(splitter_columns(u->splitter));
-    json_t *json;
-
-    for (char *c = line; c && *c; c++)
-        if (*c == ',')
-            *c = u->o->dialect.delimiter;
-    json = line && *line ? json_string(line) : json_null();
-    free(line);
-    return json;
-}
-
-static json_t *describe(struct upload *u)
-{
-    json_t *bytes = u->sources.bytes < 0 ? json_null() : json_integer(u->sources.bytes);
-    json_t *request = json_pack("{s:s, s:o, s:o, s:b, s:i, s:s, s:o, s:o}", "table", u->o->table, "files",
-                                sources_to_json(&u->sources), "bytes_total", bytes, "resumable",
-                                !u->sources.trickle, "batch_bytes", (int)UPLOAD_BATCH_BYTES, "dialect",
-                                u->format, "header", describe_header(u), "max_errors",
-                                describe_max_errors(&u->o->max_errors));
-
-    if (request && u->o->id && json_object_set_new(request, "upload", json_string(u->o->id))) {
-        json_decref(request);
-        return NULL;
-    }
-    return request;
-}
-
 /* What the coordinator answered to the upload's making. */
 static int read_session(struct upload *u, const json_t *session, struct tl_error *err)
 {
-    const char *id, *topic, *compression = UPLOAD_COMPRESSION;
+    const char *topic, *compression = UPLOAD_COMPRESSION;
     json_t *schema, *kafka, *seqs, *seq;
     int partitions;
     size_t i;
 
-    if (json_unpack((json_t *)session, "{s:s, s:s, s:o, s:o, s:o, s:i, s?s}", "upload", &id, "topic", &topic,
-                    "schema", &schema, "kafka", &kafka, "last_seqs", &seqs, "partitions", &partitions,
-                    "compression", &compression) ||
-        !tl_str_copy(tl_str(id), u->id, sizeof u->id) || partitions < 1)
+    if (json_unpack((json_t *)session, "{s:s, s:o, s:o, s:o, s:i, s?s}", "topic", &topic, "schema", &schema,
+                    "kafka", &kafka, "last_seqs", &seqs, "partitions", &partitions, "compression",
+                    &compression) ||
+        partitions < 1)
         return tl_fail(err, TL_E_CORRUPT,
                        "the coordinator describes an upload in a way that is not understood");
     u->partitions = partitions;
@@ -273,21 +231,23 @@ static int make_sender(struct upload *u, struct tl_error *err)
     return u->sender ? 0 : -1;
 }
 
-static int begin(struct upload *u, struct tl_error *err)
+static int begin(struct upload *u, enum session_kind *kind, struct tl_error *err)
 {
-    json_t *request = describe(u);
-    json_t *session;
+    struct session_request request = {
+        .options = u->o,
+        .sources = &u->sources,
+        .format = u->format,
+        .columns = splitter_columns(u->splitter),
+    };
 
-    if (!request)
-        return tl_fail_nomem(err);
-    if (coordinator_upload_create(u->coordinator, request, &session, err)) {
-        json_decref(request);
+    if (session_begin(u->coordinator, &request, kind, &u->last, err))
         return -1;
-    }
-    json_decref(request);
-    u->last = session;
     u->told = tl_clock_ms();
-    return read_session(u, session, err) || make_sender(u, err) ? -1 : 0;
+    if (!tl_str_copy(tl_str(upload_text(u->last, "upload")), u->id, sizeof u->id))
+        return tl_fail(err, TL_E_CORRUPT, "the coordinator gives an upload an id that is too long");
+    if (*kind == SESSION_ENDED || *kind == SESSION_SENT)
+        return 0;
+    return read_session(u, u->last, err) || make_sender(u, err) ? -1 : 0;
 }
 
 /* ------------------------------------------------------------------ send, end */
@@ -341,9 +301,10 @@ static void tell_failed(struct upload *u, const struct tl_error *why)
 }
 
 /* A signal cuts the connection for good: what is still to be told needs another one. */
-static void reconnect(struct upload *u, struct tl_error *err)
+static void reconnect(struct upload *u)
 {
-    struct coordinator *c = coordinator_open(u->ui->cli->settings, err);
+    struct tl_error err;
+    struct coordinator *c = coordinator_open(u->ui->cli->settings, &err);
 
     if (!c)
         return;
@@ -352,37 +313,67 @@ static void reconnect(struct upload *u, struct tl_error *err)
     u->coordinator = c;
 }
 
-/* Interrupted, or Kafka is out of reach: what is there stays. */
+/*
+ * Whether the same command can go on with the upload later: nothing about the file or the request was wrong.
+ */
+static bool can_go_on(const struct upload *u, const struct tl_error *err)
+{
+    return !u->sources.trickle && (err->code == TL_E_INTERRUPTED || tl_error_retriable(err));
+}
+
 static int ended_early(struct upload *u, struct tl_error *err)
 {
     int number = interrupt_signal(u->ui->interrupt);
 
     if (u->last && outcome_final(u->last))
         return upload_ui_finished(u->ui, u->last, err);
-    if (err->code == TL_E_INTERRUPTED && number) {
-        reconnect(u, err);
-        tl_fail(err, TL_E_INTERRUPTED, "the sender was interrupted");
-        tell_failed(u, err);
-        upload_ui_warn(
-            u->ui, "interrupted; upload %s has ended with a part of its rows applied; upload the file again",
-            u->id);
-        return interrupt_exit_code(number);
+    if (number)
+        tl_fail(err, TL_E_INTERRUPTED, "interrupted");
+    if (can_go_on(u, err)) {
+        upload_ui_warn(u->ui, "%s; what was sent is not lost: go on with 'tload resume %s'", err->text,
+                       u->id);
+        return number ? interrupt_exit_code(number) : tl_error_exit_code(TL_E_UNAVAILABLE);
     }
+    if (number)
+        reconnect(u);
     tell_failed(u, err);
-    return -1;
+    if (!number)
+        return -1;
+    upload_ui_warn(u->ui, "interrupted; upload %s has ended, the rows that were sent are applied", u->id);
+    return interrupt_exit_code(number);
+}
+
+static int finish(struct upload *u, struct tl_error *err)
+{
+    if (u->o->detach)
+        return upload_ui_detached(u->ui, u->last, err) ? -1 : EXIT_DONE;
+    return upload_ui_watch(u->ui, u->coordinator, u->id, u->o->timeout_ms, err);
 }
 
 static int run(struct upload *u, struct tl_error *err)
 {
-    if (look(u, err) || begin(u, err))
+    enum session_kind kind;
+
+    if (look(u, err) || begin(u, &kind, err))
         return -1;
-    if (u->sources.trickle)
-        upload_ui_note(u->ui, "reading from standard input: this upload (%s) can't be resumed", u->id);
+    switch (kind) {
+    case SESSION_ENDED:
+        upload_ui_note(u->ui, "upload %s of this file has ended already: nothing is sent", u->id);
+        return upload_ui_finished(u->ui, u->last, err);
+    case SESSION_SENT:
+        upload_ui_note(u->ui, "upload %s is all sent already", u->id);
+        return finish(u, err);
+    case SESSION_RESUMED:
+        upload_ui_note(u->ui, "going on with upload %s", u->id);
+        break;
+    case SESSION_NEW:
+        if (u->sources.trickle)
+            upload_ui_note(u->ui, "reading from standard input: this upload (%s) can't be resumed", u->id);
+        break;
+    }
     if (send_all(u, err) || tell_sent(u, err))
         return ended_early(u, err);
-    if (u->o->detach)
-        return upload_ui_detached(u->ui, u->last, err) ? -1 : EXIT_DONE;
-    return upload_ui_watch(u->ui, u->coordinator, u->id, u->o->timeout_ms, err);
+    return finish(u, err);
 }
 
 int upload_run(const struct upload_options *options, struct upload_ui *ui, struct tl_error *err)

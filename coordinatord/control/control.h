@@ -88,6 +88,22 @@ int control_uploads(struct control *c, const char *tenant, const struct upload_q
 /* Waits up to wait_ms for "change" to differ from seen, or for a final state. */
 int control_upload(struct control *c, const char *tenant, const char *id, int wait_ms, int64_t seen,
                    json_t **answer, struct tl_error *err) TL_MUST_CHECK;
+/*
+ * What a sender that goes on needs: the upload's object and what control_upload_create gives beside it.
+ * request: {"table","files","dialect","header"} as at the start; TL_E_CONFLICT, saying what differs, when
+ * they are not the same. A final upload is no failure: its object says so.
+ */
+int control_upload_resume(struct control *c, const char *tenant, const char *id, const json_t *request,
+                          json_t **answer, struct tl_error *err) TL_MUST_CHECK;
+/* {"table","files","dialect","options"}: where an upload came from, for a client that is to resume it. */
+int control_upload_source(struct control *c, const char *tenant, const char *id, json_t **answer,
+                          struct tl_error *err) TL_MUST_CHECK;
+/*
+ * Whether these files are in the table already: {"upload": its object or null}, one that is done, else one
+ * that is not finished. request: {"table","files"}.
+ */
+int control_upload_loaded(struct control *c, const char *tenant, const json_t *request, json_t **answer,
+                          struct tl_error *err) TL_MUST_CHECK;
 int control_upload_patch(struct control *c, const char *tenant, const char *id, const json_t *request,
                          json_t **answer, struct tl_error *err) TL_MUST_CHECK;
 

@@ -148,6 +148,15 @@ void live_look_now(struct control *c, struct live *l);
 
 /* uploads.c */
 json_t *upload_to_json(const struct upload *u, const char *waiting);
+/* The object as it is now, live or stored. */
+int upload_answer(struct control *c, const char *tenant, const char *id, json_t **answer,
+                  struct tl_error *err) TL_MUST_CHECK;
+
+/* session.c: what a sender needs, put into its answer. id NULL: the ledger has nothing of it. */
+int upload_session(struct control *c, const struct tenant *t, const char *id, json_t *schema, json_t *answer,
+                   struct tl_error *err) TL_MUST_CHECK;
+/* The fingerprints of files together, malloc'ed; "" when one has none. NULL when memory is short. */
+char *upload_content(const json_t *files);
 
 /* keeper.c and tracker.c */
 void *keeper_run(void *control);

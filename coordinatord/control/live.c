@@ -37,7 +37,7 @@ struct live *live_add(struct control *c, struct tenant *t, struct upload *u, str
     }
     l->tenant = t;
     l->u = *u;
-    u->dialect = u->header = u->files = NULL;
+    u->dialect = u->header = u->files = u->content = u->options = NULL;
     l->heard_ms = tl_clock_ms();
     l->heard_wall_ms = tl_clock_wall_ms();
     l->next = c->live[bucket];

@@ -66,7 +66,10 @@ static const char *const migrations[] = {
     " dialect TEXT NOT NULL,"
     " header TEXT,"
     " files TEXT NOT NULL,"
+    " content TEXT NOT NULL," /* fingerprints of all files; "" when it can't be told from others */
+    " options TEXT,"
     " UNIQUE(tenant, upload));"
+    "CREATE INDEX uploads_by_content ON uploads(table_id, content) WHERE content<>'';"
     "CREATE INDEX uploads_unfinished ON uploads(state) WHERE state IN ('sending', 'processing');",
 };
 

@@ -98,6 +98,11 @@ int store_upload_save(struct store *s, const struct upload *u, struct tl_error *
 /* 1, or 0. out is the caller's to release. */
 int store_upload_find(struct store *s, const char *tenant, const char *id, struct upload *out,
                       struct tl_error *err) TL_MUST_CHECK;
+/*
+ * An upload of the same content into the same table that is done, or else one that is not finished: 1, or 0.
+ */
+int store_upload_by_content(struct store *s, int64_t table_id, const char *content, struct upload *out,
+                            struct tl_error *err) TL_MUST_CHECK;
 
 struct upload_filter {
     const char *tenant;

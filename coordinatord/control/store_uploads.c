@@ -18,12 +18,12 @@ static int insert(struct store *s, struct upload *u, struct tl_error *err)
     if (rc == 1)
         return tl_fail(err, TL_E_CONFLICT, "upload %s exists already", u->id);
     if (rc < 0 ||
-        store_run(s, ST_UPLOAD_ADD, err, "tttiiitttiiiiiiiiiidiittt", u->tenant, u->id, u->table, u->table_id,
-                  (int64_t)u->version, (int64_t)u->partitions, upload_state_name(u->state), wish_name(u),
-                  u->reason, u->rows_read, u->rows_applied, u->rows_rejected, u->errors_stored, u->bytes_sent,
-                  u->bytes_total, u->started_ms, u->finished_ms, u->change, u->max_errors_rows,
+        store_run(s, ST_UPLOAD_ADD, err, "tttiiitttiiiiiiiiiidiittttt", u->tenant, u->id, u->table,
+                  u->table_id, (int64_t)u->version, (int64_t)u->partitions, upload_state_name(u->state),
+                  wish_name(u), u->reason, u->rows_read, u->rows_applied, u->rows_rejected, u->errors_stored,
+                  u->bytes_sent, u->bytes_total, u->started_ms, u->finished_ms, u->change, u->max_errors_rows,
                   u->max_errors_percent, (int64_t)u->resumable, u->batch_bytes, u->dialect, u->header,
-                  u->files) < 0)
+                  u->files, u->content, u->options) < 0)
         return -1;
     u->rowid = sqlite3_last_insert_rowid(s->db);
     return 0;
@@ -91,19 +91,15 @@ static int read_row(sqlite3_stmt *st, struct upload *u, struct tl_error *err)
     u->batch_bytes = sqlite3_column_int64(st, 22);
     if (store_text_dup(st, 23, &u->dialect, err) < 0 || store_text_dup(st, 24, &u->header, err) < 0)
         return -1;
-    return store_text_dup(st, 25, &u->files, err);
+    if (store_text_dup(st, 25, &u->files, err) < 0 || store_text_dup(st, 26, &u->content, err) < 0)
+        return -1;
+    return store_text_dup(st, 27, &u->options, err);
 }
 
-int store_upload_find(struct store *s, const char *tenant, const char *id, struct upload *out,
-                      struct tl_error *err)
+/* st is bound, or NULL after a failure; the lock is held, and let go. */
+static int find_one(struct store *s, sqlite3_stmt *st, struct upload *out, struct tl_error *err)
 {
-    sqlite3_stmt *st;
-    int rc;
-
-    upload_init(out);
-    store_lock(s);
-    st = store_bind(s, ST_UPLOAD_FIND, err, "tt", tenant, id);
-    rc = st ? store_step(s, st, err) : -1;
+    int rc = st ? store_step(s, st, err) : -1;
     if (rc == 1 && read_row(st, out, err) < 0)
         rc = -1;
     store_done(st);
@@ -111,6 +107,22 @@ int store_upload_find(struct store *s, const char *tenant, const char *id, struc
     if (rc < 0)
         upload_release(out);
     return rc;
+}
+
+int store_upload_find(struct store *s, const char *tenant, const char *id, struct upload *out,
+                      struct tl_error *err)
+{
+    upload_init(out);
+    store_lock(s);
+    return find_one(s, store_bind(s, ST_UPLOAD_FIND, err, "tt", tenant, id), out, err);
+}
+
+int store_upload_by_content(struct store *s, int64_t table_id, const char *content, struct upload *out,
+                            struct tl_error *err)
+{
+    upload_init(out);
+    store_lock(s);
+    return find_one(s, store_bind(s, ST_UPLOAD_BY_CONTENT, err, "it", table_id, content), out, err);
 }
 
 /* st is bound, or NULL after a failure; the lock is held. */

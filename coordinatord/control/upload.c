@@ -28,7 +28,9 @@ void upload_release(struct upload *u)
     free(u->dialect);
     free(u->header);
     free(u->files);
-    u->dialect = u->header = u->files = NULL;
+    free(u->content);
+    free(u->options);
+    u->dialect = u->header = u->files = u->content = u->options = NULL;
 }
 
 void upload_restore(struct upload *u, const struct upload *before)

@@ -56,7 +56,10 @@ struct upload {
     int64_t batch_bytes;
     char *dialect; /* tl-format; owned, as the next ones */
     char *header;  /* NULL: the file has none */
-    char *files;   /* JSON: [{"name","bytes","fingerprint"}] */
+    char *files;   /* JSON: [{"name","path","bytes","fingerprint"}] */
+    char *
+        content; /* the files' fingerprints together; "" when it can't be told whether another has the same */
+    char *options; /* JSON, as the client gave it, for the client that resumes; may be NULL */
 };
 
 void upload_init(struct upload *u);

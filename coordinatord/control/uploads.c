@@ -89,8 +89,9 @@ static int read_files(const json_t *request, struct upload *u, struct tl_error *
         const char *text = NULL;
         int64_t bytes = 0;
 
-        if (request_members(file, "a file", "name bytes fingerprint", err) < 0 ||
+        if (request_members(file, "a file", "name path bytes fingerprint", err) < 0 ||
             request_number(file, "bytes", 0, INT64_MAX, &bytes, err) < 0 ||
+            request_text(file, "path", 4096, &text, err) < 0 ||
             request_text(file, "fingerprint", 256, &text, err) < 0)
             return -1;
         switch (request_text(file, "name", 4096, &text, err)) {
@@ -103,7 +104,20 @@ static int read_files(const json_t *request, struct upload *u, struct tl_error *
         }
     }
     u->files = json_dumps(files, JSON_COMPACT);
-    return u->files ? 0 : tl_fail_nomem(err);
+    u->content = upload_content(files);
+    return u->files && u->content ? 0 : tl_fail_nomem(err);
+}
+
+static int read_options(const json_t *request, struct upload *u, struct tl_error *err)
+{
+    const json_t *options = json_object_get(request, "options");
+
+    if (!options || json_is_null(options))
+        return 0;
+    if (!json_is_object(options))
+        return tl_fail(err, TL_E_REFUSED, "\"options\" is not an object");
+    u->options = json_dumps(options, JSON_COMPACT);
+    return u->options ? 0 : tl_fail_nomem(err);
 }
 
 static int read_max_errors(const json_t *request, struct upload *u, struct tl_error *err)
@@ -155,7 +169,8 @@ static int read_request(const json_t *request, struct upload *u, const char **ta
     int64_t now = tl_clock_wall_ms();
 
     if (request_members(request, "the upload",
-                        "upload table files bytes_total resumable batch_bytes dialect header max_errors",
+                        "upload table files bytes_total resumable batch_bytes dialect header max_errors "
+                        "options",
                         err) < 0 ||
         request_text(request, "upload", TL_UPLOAD_ID_MAX, &id, err) < 0 ||
         request_text(request, "table", 4096, table, err) < 0)
@@ -179,7 +194,7 @@ static int read_request(const json_t *request, struct upload *u, const char **ta
         request_bool(request, "resumable", &u->resumable, err) < 0)
         return -1;
     return read_files(request, u, err) < 0 || read_max_errors(request, u, err) < 0 ||
-                   read_format(request, u, err) < 0
+                   read_format(request, u, err) < 0 || read_options(request, u, err) < 0
                ? -1
                : 0;
 }
@@ -208,34 +223,6 @@ static int set_table(struct control *c, struct upload *u, const char *table, jso
     return rc;
 }
 
-/* What the ledger has of this id: all 0, unless the id was used before control's metadata was made anew. */
-static json_t *last_seqs(struct control *c, const struct upload *u, bool named, struct tl_error *err)
-{
-    int64_t *seqs = calloc((size_t)u->partitions, sizeof *seqs);
-    json_t *json = NULL;
-    struct sink *sink;
-    int rc = seqs ? 0 : tl_fail_nomem(err);
-
-    if (rc == 0 && named) {
-        sink = control_open_sink(c, u->tenant, err);
-        if (sink)
-            rc = c->options.sink->last_seqs(sink, u->id, u->partitions, seqs, err);
-        else
-            rc = err->code == TL_E_NOT_FOUND ? 0 : -1;
-        c->options.sink->close(sink);
-    }
-    if (rc == 0) {
-        json = json_array();
-        for (int32_t i = 0; i < u->partitions && rc == 0; i++)
-            rc = json_array_append_new(json, json_integer(seqs[i])) ? tl_fail_nomem(err) : 0;
-    }
-    free(seqs);
-    if (rc == 0)
-        return json;
-    json_decref(json);
-    return NULL;
-}
-
 /* Durable first, then seen. Gives the upload's JSON. */
 static json_t *add_upload(struct control *c, struct tenant *t, struct upload *u, struct tl_error *err)
 {
@@ -258,36 +245,22 @@ static json_t *add_upload(struct control *c, struct tenant *t, struct upload *u,
     return json;
 }
 
-static int complete_answer(struct control *c, const struct tenant *t, json_t *answer, json_t *schema,
-                           json_t *seqs)
-{
-    const struct config *config = c->options.config;
-    json_t *more = json_pack("{s:i, s:O, s:s, s:o, s:s, s:O}", "partitions", (int)t->row.partitions, "schema",
-                             schema, "topic", t->topic[TL_TOPIC_RAW_INPUT], "kafka",
-                             tl_kafka_conf_to_json(&config->kafka), "compression", config->compression,
-                             "last_seqs", seqs);
-    int rc = more ? json_object_update(answer, more) : -1;
-
-    json_decref(more);
-    return rc;
-}
-
 static int create(struct control *c, struct tenant *t, struct upload *u, const json_t *request,
                   json_t **answer, struct tl_error *err)
 {
-    json_t *schema = NULL, *seqs = NULL;
+    json_t *schema = NULL;
     const char *table = NULL;
     bool named = false;
     int rc = -1;
 
     if (read_request(request, u, &table, &named, err) == 0 && set_table(c, u, table, &schema, err) == 0 &&
-        (seqs = last_seqs(c, u, named, err)) != NULL && (*answer = add_upload(c, t, u, err)) != NULL) {
-        rc = complete_answer(c, t, *answer, schema, seqs) ? tl_fail_nomem(err) : 0;
+        (*answer = add_upload(c, t, u, err)) != NULL) {
+        rc = upload_session(c, t, named ? json_string_value(json_object_get(*answer, "upload")) : NULL,
+                            schema, *answer, err);
         if (rc < 0)
             json_decref(*answer);
     }
     json_decref(schema);
-    json_decref(seqs);
     return rc;
 }
 
@@ -335,6 +308,12 @@ static int stored_to_json(struct control *c, const char *tenant, const char *id,
     rc = control_answer(upload_to_json(&u, NULL), answer, err);
     upload_release(&u);
     return rc;
+}
+
+int upload_answer(struct control *c, const char *tenant, const char *id, json_t **answer,
+                  struct tl_error *err)
+{
+    return control_upload(c, tenant, id, 0, 0, answer, err);
 }
 
 int control_upload(struct control *c, const char *tenant, const char *id, int wait_ms, int64_t seen,

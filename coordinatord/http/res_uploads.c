@@ -46,6 +46,33 @@ int uploads_patch(struct request *r, struct tl_error *err)
     return reply_json(r, 200, answer);
 }
 
+int uploads_resume(struct request *r, struct tl_error *err)
+{
+    json_t *answer;
+
+    if (control_upload_resume(r->control, r->param[0], r->param[1], r->body, &answer, err) < 0)
+        return -1;
+    return reply_json(r, 200, answer);
+}
+
+int uploads_source(struct request *r, struct tl_error *err)
+{
+    json_t *answer;
+
+    if (control_upload_source(r->control, r->param[0], r->param[1], &answer, err) < 0)
+        return -1;
+    return reply_json(r, 200, answer);
+}
+
+int uploads_loaded(struct request *r, struct tl_error *err)
+{
+    json_t *answer;
+
+    if (control_upload_loaded(r->control, r->param[0], r->body, &answer, err) < 0)
+        return -1;
+    return reply_json(r, 200, answer);
+}
+
 /* --- rejected rows --- */
 
 static int next_rejected(void *app, struct tl_buf *out, struct tl_error *err)

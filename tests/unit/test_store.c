@@ -205,6 +205,7 @@ static void fill_upload(struct upload *u, const char *id, int64_t table_id)
     u->max_errors_percent = 2.5;
     u->dialect = strdup("csv");
     u->files = strdup("[]");
+    u->content = strdup("");
 }
 
 static int add_id(void *app, const struct upload *u, struct tl_error *err)

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cli/upload/session.h"
+
+#include <stdlib.h>
+
+#include "cli/client/outcome.h"
+
+static json_t *describe_max_errors(const struct max_errors *m)
+{
+    switch (m->kind) {
+    case MAX_ERRORS_ROWS:
+        return json_pack("{s:I}", "rows", (json_int_t)m->rows);
+    case MAX_ERRORS_PERCENT:
+        return json_pack("{s:f}", "percent", m->percent);
+    case MAX_ERRORS_NONE:
+        break;
+    }
+    return json_null();
+}
+
+/* The names of the columns as a first line, for rejected records that are given back. */
+static json_t *describe_header(const struct session_request *r)
+{
+    char *line = strdup(r->columns);
+    json_t *json;
+
+    for (char *c = line; c && *c; c++)
+        if (*c == ',')
+            *c = r->options->dialect.delimiter;
+    json = line && *line ? json_string(line) : json_null();
+    free(line);
+    return json;
+}
+
+/* What makes the same batches of the same files again. */
+static json_t *describe_options(const struct upload_options *o)
+{
+    static const char *const headers[] = {
+        [HEADER_MATCH] = "match", [HEADER_SKIP] = "skip", [HEADER_NONE] = "none"};
+    json_t *map = json_array();
+
+    for (size_t i = 0; i < o->nmap; i++)
+        if (json_array_append_new(map, json_string(o->map[i]))) {
+            json_decref(map);
+            return NULL;
+        }
+    return json_pack("{s:s, s:s?, s:o}", "header", headers[o->header], "columns", o->columns, "map", map);
+}
+
+/* What identifies the content; the rest is only said when an upload is made. */
+static json_t *describe_same(const struct session_request *r)
+{
+    return json_pack("{s:s, s:o, s:s, s:o}", "table", r->options->table, "files", sources_to_json(r->sources),
+                     "dialect", r->format, "header", describe_header(r));
+}
+
+static json_t *describe_new(const struct session_request *r)
+{
+    json_t *bytes = r->sources->bytes < 0 ? json_null() : json_integer(r->sources->bytes);
+    json_t *request = describe_same(r);
+    json_t *more = json_pack("{s:o, s:b, s:i, s:o, s:o, s:s*}", "bytes_total", bytes, "resumable",
+                             !r->sources->trickle, "batch_bytes", (int)UPLOAD_BATCH_BYTES, "max_errors",
+                             describe_max_errors(&r->options->max_errors), "options",
+                             describe_options(r->options), "upload", r->options->id);
+
+    if (!request || !more || json_object_update(request, more)) {
+        json_decref(request);
+        request = NULL;
+    }
+    json_decref(more);
+    return request;
+}
+
+/* ------------------------------------------------------------------ asking */
+
+static enum session_kind kind_of(const json_t *upload)
+{
+    if (outcome_final(upload))
+        return SESSION_ENDED;
+    return strcmp(upload_text(upload, "state"), "processing") == 0 ? SESSION_SENT : SESSION_RESUMED;
+}
+
+static int resume(struct coordinator *c, const struct session_request *r, const char *id,
+                  enum session_kind *kind, json_t **answer, struct tl_error *err)
+{
+    json_t *request = describe_same(r);
+    int rc = request ? coordinator_upload_resume(c, id, request, answer, err) : tl_fail_nomem(err);
+
+    json_decref(request);
+    if (!rc)
+        *kind = kind_of(*answer);
+    return rc;
+}
+
+/* An upload of the same files: 1 and it is taken, 0 when there is none. */
+static int find_loaded(struct coordinator *c, const struct session_request *r, enum session_kind *kind,
+                       json_t **answer, struct tl_error *err)
+{
+    json_t *request = json_pack("{s:s, s:o}", "table", r->options->table, "files",
+                                sources_to_json(r->sources));
+    json_t *found = NULL, *upload;
+    int rc = request ? coordinator_loaded(c, request, &found, err) : tl_fail_nomem(err);
+
+    json_decref(request);
+    if (rc)
+        return -1;
+    upload = json_object_get(found, "upload");
+    if (json_is_object(upload) && outcome_final(upload)) {
+        *kind = SESSION_ENDED;
+        *answer = json_incref(upload);
+        rc = 1;
+    } else if (json_is_object(upload)) {
+        rc = resume(c, r, upload_text(upload, "upload"), kind, answer, err) ? -1 : 1;
+    }
+    json_decref(found);
+    return rc;
+}
+
+static int create(struct coordinator *c, const struct session_request *r, enum session_kind *kind,
+                  json_t **answer, struct tl_error *err)
+{
+    json_t *request = describe_new(r);
+    int rc = request ? coordinator_upload_create(c, request, answer, err) : tl_fail_nomem(err);
+
+    json_decref(request);
+    *kind = SESSION_NEW;
+    return rc;
+}
+
+int session_begin(struct coordinator *c, const struct session_request *r, enum session_kind *kind,
+                  json_t **answer, struct tl_error *err)
+{
+    if (r->options->once) {
+        int found = find_loaded(c, r, kind, answer, err);
+
+        if (found)
+            return found < 0 ? -1 : 0;
+    }
+    if (r->options->id) {
+        if (resume(c, r, r->options->id, kind, answer, err) == 0)
+            return 0;
+        if (err->code != TL_E_NOT_FOUND || r->options->resume)
+            return -1;
+    }
+    return create(c, r, kind, answer, err);
+}

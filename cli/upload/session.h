@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Which upload this is: a new one, one to go on with, or one that has been done.
+ *
+ *   --once     loaded before? ──► done: nothing to do; unfinished: go on with it
+ *   --id       there is one of that id ──► go on with it, when files and format are the same
+ *   else       a new one
+ *
+ * One thread.
+ */
+#ifndef CLI_UPLOAD_SESSION_H
+#define CLI_UPLOAD_SESSION_H
+
+#include "cli/client/coordinator.h"
+#include "cli/upload/options.h"
+#include "cli/upload/sources.h"
+
+struct session_request {
+    const struct upload_options *options;
+    const struct sources *sources;
+    const char *format;  /* the dialect as tl-format */
+    const char *columns; /* names with commas, in the order of the fields */
+};
+
+enum session_kind {
+    SESSION_NEW,
+    SESSION_RESUMED, /* an unfinished one: what the ledger has of it need not be sent */
+    SESSION_SENT,    /* all of it is in Kafka already */
+    SESSION_ENDED    /* it is final */
+};
+
+/*
+ * *answer: the upload's object, with what a sender needs beside it unless it is ENDED; a new reference. -1
+ * with *err.
+ */
+int session_begin(struct coordinator *c, const struct session_request *request, enum session_kind *kind,
+                  json_t **answer, struct tl_error *err) TL_MUST_CHECK;
+
+#endif
