@@ -10,12 +10,18 @@
 #include <ftw.h>
 #include <jansson.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "coordinatord/control/control.h"
 #include "coordinatord/http/server.h"
