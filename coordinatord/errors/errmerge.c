@@ -78,7 +78,7 @@ static int fail_line(const struct stream *st, struct tl_error *err)
 /* Reads where the present line stands. */
 static int read_place(const struct errmerge *m, struct stream *st, struct tl_error *err)
 {
-    json_t *row = json_loadb(st->line.ptr, st->line.len, 0, NULL);
+    json_t *row = json_loadb(st->line.ptr, st->line.len, JSON_ALLOW_NUL, NULL);
     json_t *file = json_object_get(row, "file"), *line = json_object_get(row, "line");
     bool good = json_is_string(file) && json_is_integer(line);
 

@@ -106,6 +106,18 @@ static void test_order(void **state)
     assert_true(s.asked < 40);
 }
 
+/* A value or a record may have any byte, NUL included. */
+static void test_nul(void **state)
+{
+    static const struct errmerge_stream streams[] = {{0, TL_STAGE_VALIDATE, 1, 1}};
+    struct errstore s = {.segments = {{0, TL_STAGE_VALIDATE, 1, 1,
+                                       "{\"file\":\"a.csv\",\"line\":3,\"raw\":\"2,x\\u0000y\"}\n"}},
+                         .n = 1};
+
+    (void)state;
+    expect(&s, one_file, 1, streams, 1, "3");
+}
+
 static void test_bounds(void **state)
 {
     static const struct errmerge_stream seq1[] = {{0, TL_STAGE_VALIDATE, 1, 9}},
@@ -175,7 +187,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing), cmocka_unit_test(test_order),    cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_files),   cmocka_unit_test(test_failures), cmocka_unit_test(test_nul),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
