@@ -22,6 +22,7 @@ struct member {
     struct tl_consumer *consumer;
     struct tenant_list tenants; /* those that it follows; their topics are subscribed */
     struct worker *workers;
+    bool closing; /* the workers have ended */
 };
 
 struct role_runtime {
@@ -33,8 +34,8 @@ struct role_runtime {
     struct control_api *control; /* the owner thread's */
     struct member *members;
     pthread_t thread;
-    pthread_mutex_t mutex; /* of stopped, with the change of `stop` */
-    pthread_cond_t stopped;
+    pthread_mutex_t mutex; /* of `changed`, with the change of `stop` and `ended` */
+    pthread_cond_t changed;
     bool joined;
     _Atomic bool stop;
     _Atomic bool ended;
@@ -91,7 +92,8 @@ static struct tl_kqueue *on_assigned(void *app, const char *topic, int32_t parti
     struct tl_kqueue *queue;
     struct worker *w;
 
-    if (!tenant)
+    /* Closing serves an assignment that was on its way, and takes it back at once. */
+    if (!tenant || m->closing)
         return NULL;
     w = worker_for(m, tenant, partition, &err);
     queue = w ? worker_add_lane(w, topic, partition, &err) : NULL;
@@ -131,6 +133,7 @@ static void member_free(struct member *m)
         worker_stop(w);
     for (struct worker *w = m->workers; w; w = w->next)
         worker_join(w);
+    m->closing = true;
     if (m->consumer && tl_consumer_close(m->consumer, &err))
         tl_warn(m->role->log, m->role->ops->name, "%s", err.text);
     while (m->workers) {
@@ -268,7 +271,7 @@ static void pause_for(struct role_runtime *r, int ms)
 
     pthread_mutex_lock(&r->mutex);
     while (!atomic_load(&r->stop) &&
-           pthread_cond_clockwait(&r->stopped, &r->mutex, CLOCK_MONOTONIC, &until) == 0)
+           pthread_cond_clockwait(&r->changed, &r->mutex, CLOCK_MONOTONIC, &until) == 0)
         ;
     pthread_mutex_unlock(&r->mutex);
 }
@@ -303,7 +306,10 @@ static void *role_main(void *arg)
         r->members = m->next;
         member_free(m);
     }
+    pthread_mutex_lock(&r->mutex);
     atomic_store(&r->ended, true);
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->mutex);
     return NULL;
 }
 
@@ -333,7 +339,7 @@ struct role_runtime *role_start(enum role role, const struct config *config, con
         return NULL;
     }
     pthread_mutex_init(&r->mutex, NULL);
-    pthread_cond_init(&r->stopped, NULL);
+    pthread_cond_init(&r->changed, NULL);
     r->ops = ops_of(role);
     r->config = config;
     r->log = log;
@@ -360,18 +366,26 @@ void role_stop(struct role_runtime *r)
 {
     pthread_mutex_lock(&r->mutex);
     atomic_store(&r->stop, true);
-    pthread_cond_broadcast(&r->stopped);
+    pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->mutex);
 }
 
 int role_join(struct role_runtime *r, int timeout_ms, struct tl_error *err)
 {
     struct timespec until = tl_clock_after(timeout_ms);
+    bool ended;
 
     if (r->joined)
         return 0;
-    if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until))
+    pthread_mutex_lock(&r->mutex);
+    while (!atomic_load(&r->ended) &&
+           pthread_cond_clockwait(&r->changed, &r->mutex, CLOCK_MONOTONIC, &until) == 0)
+        ;
+    ended = atomic_load(&r->ended);
+    pthread_mutex_unlock(&r->mutex);
+    if (!ended)
         return tl_fail(err, TL_E_TIMEOUT, "role %s has not stopped within %d ms", r->ops->name, timeout_ms);
+    pthread_join(r->thread, NULL);
     r->joined = true;
     return 0;
 }
@@ -383,7 +397,7 @@ void role_free(struct role_runtime *r)
     control_api_free(r->control);
     free(r->control_url);
     free(r->token);
-    pthread_cond_destroy(&r->stopped);
+    pthread_cond_destroy(&r->changed);
     pthread_mutex_destroy(&r->mutex);
     free(r);
 }

@@ -79,7 +79,8 @@ struct worker {
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* lanes or `stop` */
     struct lane *lanes;
-    _Atomic unsigned revoked; /* grows when lanes are to go */
+    _Atomic bool leaving; /* lanes are to go, and with them all the others */
+    unsigned removed;     /* lanes that went, ever */
     _Atomic bool stop;
     void *state; /* the role's */
 };

@@ -7,25 +7,34 @@
 
 #include "shared/base/clock.h"
 
+/*
+ * A lane can be gone after any waiting, even when none was to go before it: `leaving` says what the owner
+ * wants, `removed` what it has done meanwhile.
+ */
+static bool goes_on(const struct worker *w, unsigned removed)
+{
+    return !atomic_load(&w->stop) && !atomic_load(&w->leaving) && w->removed == removed;
+}
+
 bool worker_wait(struct worker *w, int ms, const struct lane *lane, const char *why)
 {
     enum { TELL_EVERY_MS = 1000 }; /* control forgets what is not repeated */
-    unsigned revoked = atomic_load(&w->revoked);
+    unsigned removed = w->removed;
     int32_t partition = lane ? lane->partition : -1;
 
     for (bool more = true; more;) {
         struct timespec until = tl_clock_after(TL_MIN(ms, TELL_EVERY_MS));
 
-        if (why)
+        if (why && goes_on(w, removed))
             control_api_waiting(w->control, w->ops->name, w->tenant.name, partition, why);
         do {
-            if (atomic_load(&w->stop) || atomic_load(&w->revoked) != revoked)
+            if (!goes_on(w, removed))
                 return false;
         } while (pthread_cond_clockwait(&w->changed, &w->mutex, CLOCK_MONOTONIC, &until) != ETIMEDOUT);
         ms -= TELL_EVERY_MS;
         more = ms > 0;
     }
-    return !atomic_load(&w->stop) && atomic_load(&w->revoked) == revoked;
+    return goes_on(w, removed);
 }
 
 void worker_goes_on(struct worker *w)
@@ -51,15 +60,33 @@ static void drop_retired(struct worker *w)
     pthread_cond_broadcast(&w->changed);
 }
 
-/* One turn: what is due, then at most one message. The mutex is held but for the pop. */
+/* Lets the owner have the mutex, which wants to take the lanes away. */
+static void wait_for_owner(struct worker *w)
+{
+    enum { LOOK_AGAIN_MS = 100 };
+    struct timespec until = tl_clock_after(LOOK_AGAIN_MS);
+
+    pthread_cond_clockwait(&w->changed, &w->mutex, CLOCK_MONOTONIC, &until);
+}
+
+/*
+ * One turn: what is due, then at most one message. The mutex is held but for the pop. When lanes are to go
+ * nothing more is begun: a message may have been given up in the middle, and the one behind it must not be
+ * handled without it.
+ */
 static void turn(struct worker *w)
 {
-    int wait_ms = w->ops->idle(w);
-    struct tl_kqueue *queue = w->queue;
+    struct tl_kqueue *queue;
     struct tl_message m;
     struct lane *lane;
-    int got;
+    int wait_ms, got;
 
+    if (atomic_load(&w->leaving)) {
+        wait_for_owner(w);
+        return;
+    }
+    wait_ms = w->ops->idle(w);
+    queue = w->queue;
     if (!queue) {
         worker_wait(w, wait_ms, NULL, NULL);
         return;
@@ -70,7 +97,7 @@ static void turn(struct worker *w)
     if (!got)
         return;
     lane = find_lane(w, m.topic, m.partition);
-    if (lane && lane->queue == queue)
+    if (lane && lane->queue == queue && !atomic_load(&w->leaving))
         w->ops->message(w, lane, &m);
     tl_message_release(&m);
 }
@@ -142,8 +169,9 @@ failed:
 
 void worker_stop(struct worker *w)
 {
-    pthread_mutex_lock(&w->mutex);
+    /* Before the mutex is to be had: its thread does not hand it over while there are messages. */
     atomic_store(&w->stop, true);
+    pthread_mutex_lock(&w->mutex);
     pthread_cond_broadcast(&w->changed);
     if (w->queue)
         tl_kqueue_wake(w->queue);
@@ -175,6 +203,7 @@ struct tl_kqueue *worker_add_lane(struct worker *w, const char *topic, int32_t p
     if (queue && w->ops->lane_added(w, lane, err) == 0) {
         lane->next = w->lanes;
         w->lanes = lane;
+        atomic_store(&w->leaving, false);
     } else {
         queue = NULL;
         free(lane);
@@ -194,6 +223,7 @@ static void remove_lane(struct worker *w, const char *topic, int32_t partition)
         w->ops->lane_removed(w, lane);
         *at = lane->next;
         free(lane);
+        w->removed++;
         break;
     }
     if (!w->lanes && w->queue) {
@@ -209,9 +239,12 @@ static void remove_lane(struct worker *w, const char *topic, int32_t partition)
 void worker_remove_lane(struct worker *w, const char *topic, int32_t partition)
 {
     /* Before the mutex is to be had: whoever holds it and waits gives up. */
-    atomic_fetch_add(&w->revoked, 1);
+    atomic_store(&w->leaving, true);
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_lock(&w->mutex);
     remove_lane(w, topic, partition);
+    if (!w->lanes)
+        atomic_store(&w->leaving, false);
+    pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->mutex);
 }
