@@ -63,10 +63,12 @@ HEADERS := $(sort $(shell find shared cli coordinatord tests -name '*.h' 2>/dev/
 LIBTLOAD := $(BUILD)/libtload.a
 LIBCLI := $(BUILD)/libcli.a
 LIBCOORDINATORD := $(BUILD)/libcoordinatord.a
+# What only ThreadSanitizer's programs are linked with.
+TSAN := $(if $(filter thread,$(SANITIZE)),$(call objects,tests/tsan/c11_threads.c))
 UNIT_PROGRAMS := $(UNIT:%.c=$(BUILD)/%)
 REPLAY_PROGRAMS := $(FUZZ:%.c=$(BUILD)/%)
 BENCH_PROGRAMS := $(BENCH:%.c=$(BUILD)/%)
-C_FILES := $(SHARED) $(CLI) $(COORDINATORD) $(UNIT) $(UNIT_SUPPORT) $(FUZZ) tests/fuzz/replay.c $(BENCH) \
+C_FILES := $(SHARED) $(CLI) $(COORDINATORD) $(UNIT) $(UNIT_SUPPORT) $(FUZZ) tests/tsan/c11_threads.c tests/fuzz/replay.c $(BENCH) \
 	$(DOCS)
 
 # say WORD: one line a file; V=1 shows whole commands.
@@ -77,10 +79,10 @@ say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 .PHONY: all
 all: $(BUILD)/tload $(BUILD)/coordinatord ## build both programs
 
-$(BUILD)/tload: $(BUILD)/obj/cli/main.o $(LIBCLI) $(LIBTLOAD)
+$(BUILD)/tload: $(BUILD)/obj/cli/main.o $(TSAN) $(LIBCLI) $(LIBTLOAD)
 	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/coordinatord: $(BUILD)/obj/coordinatord/main.o $(LIBCOORDINATORD) $(LIBTLOAD)
+$(BUILD)/coordinatord: $(BUILD)/obj/coordinatord/main.o $(TSAN) $(LIBCOORDINATORD) $(LIBTLOAD)
 	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIBTLOAD): $(call objects,$(SHARED))
