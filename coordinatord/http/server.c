@@ -174,31 +174,39 @@ struct stream {
     struct reply_stream source;
     struct tl_buf piece;
     size_t sent; /* of piece */
+    int more;    /* 1: there may be; 0: no; -1: it failed */
     struct tl_log *log;
 };
+
+/*
+ * Fills the block with as many pieces as go into it, since each call here costs a chunk and a write. 1, or what
+ * `next` said instead.
+ */
+static int stream_fill(struct stream *s, size_t block)
+{
+    struct tl_error err;
+    int rc = 1;
+
+    tl_buf_reset(&s->piece);
+    s->sent = 0;
+    while (rc == 1 && s->piece.len < block)
+        rc = s->source.next(s->source.app, &s->piece, &err);
+    if (rc < 0)
+        tl_warn(s->log, "http", "a streamed answer was cut off: %s", err.text);
+    return rc;
+}
 
 static ssize_t stream_read(void *app, uint64_t pos, char *out, size_t max)
 {
     struct stream *s = app;
-    struct tl_error err;
     size_t n;
 
     (void)pos;
-    while (s->sent == s->piece.len) {
-        int rc;
-
-        tl_buf_reset(&s->piece);
-        s->sent = 0;
-        rc = s->source.next(s->source.app, &s->piece, &err);
-        if (rc == 0)
-            return MHD_CONTENT_READER_END_OF_STREAM;
-        if (rc < 0) {
-            /*
-             * The answer's head is out: all that is left is to cut it off, so that it is not taken for whole.
-             */
-            tl_warn(s->log, "http", "a streamed answer was cut off: %s", err.text);
-            return MHD_CONTENT_READER_END_WITH_ERROR;
-        }
+    if (s->sent == s->piece.len && s->more == 1)
+        s->more = stream_fill(s, max);
+    if (s->sent == s->piece.len) {
+        /* After a failure it is cut off, so that it is not taken for whole: the answer's head is out. */
+        return s->more == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
     }
     n = TL_MIN(max, s->piece.len - s->sent);
     memcpy(out, s->piece.data + s->sent, n);
@@ -226,6 +234,7 @@ static struct MHD_Response *stream_response(struct request *r, struct tl_error *
         return NULL;
     }
     s->source = r->reply.stream;
+    s->more = 1;
     s->log = r->log;
     r->reply.stream.next = NULL;
     tl_buf_init(&s->piece, STREAM_PIECE_MAX);
