@@ -11,6 +11,9 @@
             self.tload("upload", path, "--table", "t")      # fails unless it exits 0
             self.assertEqual(self.query("select count(*) from t"), [(3,)])
 
+Most tests need no coordinatord of their own: SharedTestCase starts one for all tests of a class, and each test takes
+tables of its own (self.define). That is much faster.
+
 Kafka is shared by all tests of a run, since it takes longest to start: TEST_KAFKA names one that runs already,
 otherwise tests/run.py starts and stops one. A test finds it without topics and groups of ours. Tests that kill Kafka
 take one of their own: self.start(kafka=self.own_kafka()). A module that is to run under the sanitizers too says
@@ -20,6 +23,7 @@ SANITIZERS = {"asan", "tsan"}.
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -32,8 +36,8 @@ from tests.lib.kafka import Kafka, Message
 from tests.lib.process import BUILD, ROOT, Process, free_port, gone, scaled, wait_until
 
 __all__ = [
-    "BUILD", "ROOT", "Coordinator", "Kafka", "Message", "Process", "Response", "TestCase", "UnixHTTPConnection",
-    "free_port", "gone", "scaled", "shared_kafka", "stop_shared_kafka", "wait_until",
+    "BUILD", "ROOT", "Coordinator", "Kafka", "Message", "Process", "Response", "SharedTestCase", "TestCase",
+    "UnixHTTPConnection", "free_port", "gone", "scaled", "shared_kafka", "stop_shared_kafka", "wait_until",
 ]
 
 _shared = None
@@ -176,6 +180,7 @@ class TestCase(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
         self.processes = []
         self.coordinators = []
+        self.tables_defined = 0
         # Cleanups run last one first; what was left running by a failed test is ended without more complaint.
         self.addCleanup(self._end_processes)
 
@@ -252,6 +257,25 @@ class TestCase(unittest.TestCase):
             self.fail(f"exit {status} where {exit} is due: {process}")
         return process
 
+    def define(self, *columns, key="id", name=None):
+        """Defines a table, named after the test unless said otherwise; returns its name."""
+        self.tables_defined += 1
+        name = name or f"{re.sub('[^a-z0-9]', '_', self._testMethodName.removeprefix('test_'))}_{self.tables_defined}"
+        self.tload("define-table", name, *columns, *(["--key", key] if key else []))
+        return name
+
+    def upload(self, table, *arguments, exit=0, **options):
+        """Runs tload --json upload to its end; returns the upload's object."""
+        done = self.tload("--json", "upload", *arguments, "--table", table, exit=exit, **options)
+        lines = done.stdout.splitlines()
+        if len(lines) != 1:
+            self.fail(f"one object is due on stdout: {done}")
+        return json.loads(lines[0])
+
+    def rejected(self, upload):
+        """The rejected rows' objects."""
+        return [json.loads(line) for line in self.tload("--json", "errors", upload).stdout.splitlines()]
+
     def write(self, name, content):
         """A file in self.dir; returns its path."""
         path = os.path.join(self.dir, name)
@@ -267,3 +291,23 @@ class TestCase(unittest.TestCase):
             return connection.execute(sql, parameters).fetchall()
         finally:
             connection.close()
+
+
+class SharedTestCase(TestCase):
+    """All tests of the class share one coordinatord, and with it topics, ledger and list of uploads."""
+
+    SETTINGS = None
+
+    @classmethod
+    def setUpClass(cls):
+        directory = tempfile.mkdtemp(prefix="tload-")
+        cls.addClassCleanup(shutil.rmtree, directory, ignore_errors=True)
+        cls.kafka = shared_kafka()
+        cls.kafka.purge()
+        cls.coordinator = Coordinator(directory, cls.kafka.address, cls.SETTINGS)
+        cls.addClassCleanup(lambda: cls.coordinator.process and cls.coordinator.process.kill())
+        cls.coordinator.start()
+        cls.addClassCleanup(cls.coordinator.stop)
+
+    def failure_notes(self):
+        return [*super().failure_notes(), str(self.coordinator.process)]

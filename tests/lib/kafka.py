@@ -14,7 +14,7 @@ from tests.lib.process import ROOT, gone, scaled, wait_until
 
 SERVICE = ROOT / "tests/services/kafka"
 
-LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_GROUPS = 16, 19, 20, 42
+LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_GROUPS, ALTER_SETTINGS = 16, 19, 20, 42, 44
 
 
 @dataclass
@@ -119,6 +119,18 @@ class Kafka:
         if error:
             raise AssertionError(f"topic {topic} can't be made: Kafka's error {error}")
         wait_until(lambda: topic in self.topics(), what=f"topic {topic}")
+
+    def alter(self, topic, **settings):
+        """Changes settings of a topic, such as max_message_bytes=1000."""
+        of_topic, set_to = 2, 0
+        changes = _array(
+            _text(k.replace("_", ".")) + struct.pack(">b", set_to) + _text(str(v)) for k, v in settings.items()
+        )
+        body = _array([struct.pack(">b", of_topic) + _text(topic) + changes])
+        answer = self._request(ALTER_SETTINGS, 0, body + struct.pack(">?", False))
+        (error,) = struct.unpack_from(">h", answer, 8)
+        if error:
+            raise AssertionError(f"topic {topic} can't be changed: Kafka's error {error}")
 
     def purge(self, pattern=r"tload\."):
         """Deletes the topics and consumer groups whose names begin so."""
