@@ -29,6 +29,8 @@ static const char *const migrations[] = {
     " version INTEGER NOT NULL," /* the active one; 0: none yet */
     " dropped INTEGER NOT NULL,"
     " created_ms INTEGER NOT NULL);"
+    /* Nor by metadata that is made anew beside topics that are left: they still have messages of the old ones. */
+    "INSERT INTO sqlite_sequence(name, seq) VALUES('tables', CAST(strftime('%s', 'now') AS INTEGER));"
     "CREATE UNIQUE INDEX tables_by_name ON tables(tenant, name) WHERE dropped=0;"
     "CREATE TABLE versions("
     " table_id INTEGER NOT NULL REFERENCES tables,"
