@@ -74,7 +74,9 @@ static void on_ack(void *app, void *message_app, int64_t offset, const struct tl
         s->acked_any = true;
         s->moved = tl_clock_ms();
         outgoing_free(s, message_app);
-    } else if (err->code != TL_E_INTERRUPTED && !s->failed) {
+    } else if (err->code != TL_E_INTERRUPTED &&
+               (!s->failed || (s->failure.code == TL_E_FATAL && err->code != TL_E_FATAL))) {
+        /* What was wrong with the message itself tells more than that the producer can't go on after it. */
         s->failed = true;
         s->failure = *err;
     }

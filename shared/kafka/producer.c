@@ -74,6 +74,8 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 static int set_own(rd_kafka_conf_t *rd, const struct tl_producer_options *o, struct tl_error *err)
 {
     if (tl_rdkafka_set(rd, "enable.idempotence", "true", err) || tl_rdkafka_set(rd, "acks", "all", err) ||
+        /* Else what stands behind a message that a broker refuses is sent all the same. */
+        tl_rdkafka_set(rd, "enable.gapless.guarantee", "true", err) ||
         tl_rdkafka_set(rd, "compression.codec", o->compression, err) ||
         tl_rdkafka_set_int(rd, "message.timeout.ms", o->message_timeout_ms, err) ||
         tl_rdkafka_set_int(rd, "message.max.bytes", TL_MESSAGE_MAX, err) ||

@@ -77,6 +77,7 @@ int tl_rdkafka_fail(struct tl_error *err, rd_kafka_resp_err_t code, const char *
         as = TL_E_TOO_LARGE;
         break;
     case RD_KAFKA_RESP_ERR__FATAL:
+    case RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE:
     case RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER:
     case RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID:
         as = TL_E_FATAL;

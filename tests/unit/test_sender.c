@@ -285,6 +285,25 @@ static void test_fatal_producer_is_replaced(void **state)
     check_arrived(f, 1);
 }
 
+static void refused_now_and_then(struct fixture *f, int64_t seq)
+{
+    if (seq % 30 == 0)
+        rd_kafka_mock_push_request_errors(f->cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+}
+
+/* What stands behind a batch that was refused does not get there before it. */
+static void test_refused_batches_leave_no_gap(void **state)
+{
+    static const int64_t skip[PARTITIONS];
+    struct fixture *f = *state;
+    struct sender *s = make_sender(f, skip);
+
+    send_all(f, s, refused_now_and_then);
+    assert_int_equal(f->recycled, BATCHES * PARTITIONS);
+    sender_free(s);
+    check_arrived(f, 1);
+}
+
 static void retriable_now_and_then(struct fixture *f, int64_t seq)
 {
     if (seq % 20 == 0)
@@ -334,6 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fatal_producer_is_replaced, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused_batches_leave_no_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_retriable_errors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_is_there_is_not_sent_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_large_ends_it, setup, teardown),
