@@ -6,7 +6,14 @@
 
 #include "shared/base/clock.h"
 
-enum { BACKOFF_FIRST_MS = 20, BACKOFF_MAX_MS = 5000, TELL_FROM_MS = 300, LOCKED_MS = 5 };
+enum {
+    BACKOFF_FIRST_MS = 20,
+    BACKOFF_MAX_MS = 5000,
+    TELL_FROM_MS = 300,
+    TELL_EVERY_MS = 1000,
+    UNPLACED_MS = 3000, /* a lane is placed within some ms, or something is wrong */
+    LOCKED_MS = 5
+};
 
 int feed_open(struct feed *f, struct worker *w, struct tl_error *err)
 {
@@ -26,8 +33,13 @@ void feed_close(struct feed *f)
 
 int feed_lane_added(struct lane *lane, struct tl_error *err)
 {
-    lane->state = calloc(1, sizeof(struct feed_lane));
-    return lane->state ? 0 : tl_fail_nomem(err);
+    struct feed_lane *fl = calloc(1, sizeof *fl);
+
+    if (!fl)
+        return tl_fail_nomem(err);
+    fl->gap = -1;
+    lane->state = fl;
+    return 0;
 }
 
 /* Rolls back and places the lanes anew. */
@@ -40,6 +52,7 @@ static void abandon(struct feed *f)
         struct feed_lane *fl = l->state;
 
         fl->placed = false;
+        fl->next = fl->committed; /* a commit before it is placed must not move it */
     }
 }
 
@@ -95,15 +108,47 @@ static int place(struct feed *f, struct lane *lane, struct tl_error *err)
         return -1;
     fl->committed = fl->next = next;
     fl->placed = true;
+    if (fl->unplaced && tl_clock_ms() - fl->unplaced >= UNPLACED_MS)
+        worker_goes_on(f->worker);
+    fl->unplaced = 0;
     tl_debug(f->worker->log, f->worker->ops->name, "%s [%d] goes on at @%lld", lane->topic, lane->partition,
              (long long)next);
     return 0;
+}
+
+static void tell_of(struct feed *f, const struct lane *lane, const char *why)
+{
+    struct worker *w = f->worker;
+    struct feed_lane *fl = lane->state;
+    int64_t now = tl_clock_ms();
+
+    if (now - fl->told < TELL_EVERY_MS)
+        return;
+    fl->told = now;
+    control_api_waiting(w->control, w->ops->name, w->tenant.name, lane->partition, why);
+}
+
+/* The lane can't be placed at this moment; the others go on. */
+static void not_placed(struct feed *f, struct lane *lane, const struct tl_error *why)
+{
+    struct worker *w = f->worker;
+    struct feed_lane *fl = lane->state;
+    int64_t now = tl_clock_ms();
+
+    if (!fl->unplaced) {
+        fl->unplaced = fl->told = now;
+    } else if (now - fl->unplaced >= UNPLACED_MS && now - fl->told >= TELL_EVERY_MS) {
+        tl_warn(w->log, w->ops->name, "%s [%d] waits for %lld s: %s", lane->topic, lane->partition,
+                (long long)(now - fl->unplaced) / 1000, why->text);
+        tell_of(f, lane, why->text);
+    }
 }
 
 bool feed_ready(struct feed *f)
 {
     struct worker *w = f->worker;
     struct tl_error err;
+    bool placed = true;
 
     if (!w->lanes)
         return false;
@@ -120,23 +165,37 @@ bool feed_ready(struct feed *f)
         struct feed_lane *fl = l->state;
 
         if (fl->halted[0])
-            control_api_waiting(w->control, w->ops->name, w->tenant.name, l->partition, fl->halted);
-        if (!fl->placed && place(f, l, &err)) {
-            if (err.code == TL_E_AGAIN)
-                worker_wait(w, LOCKED_MS, NULL, NULL);
-            else
-                feed_give_up(f, &err);
+            tell_of(f, l, fl->halted);
+        if (fl->placed || place(f, l, &err) == 0)
+            continue;
+        if (err.code != TL_E_AGAIN) {
+            feed_give_up(f, &err);
             return false;
         }
+        not_placed(f, l, &err);
+        placed = false;
     }
-    return true;
+    if (!placed)
+        worker_wait(w, LOCKED_MS, NULL, NULL);
+    return placed;
 }
 
-bool feed_wants(const struct feed *f, const struct lane *lane, const struct tl_message *m)
+bool feed_wants(struct feed *f, struct lane *lane, const struct tl_message *m)
 {
-    const struct feed_lane *fl = lane->state;
+    struct feed_lane *fl = lane->state;
 
-    return f->sink && fl->placed && !fl->halted[0] && m->offset >= fl->next;
+    if (!f->sink || !fl->placed || fl->halted[0] || m->offset < fl->next)
+        return false;
+    if (m->offset == fl->next)
+        return true;
+    tl_warn(f->worker->log, f->worker->ops->name, "%s [%d]: @%lld was expected, @%lld came", lane->topic,
+            lane->partition, (long long)fl->next, (long long)m->offset);
+    /* Again after it was placed anew: they are in the topic no more, or what others wrote takes offsets. */
+    if (fl->gap == fl->next)
+        return true;
+    fl->gap = fl->next;
+    fl->placed = false;
+    return false;
 }
 
 bool feed_begin(struct feed *f)

@@ -20,6 +20,9 @@ struct feed_lane {
     char halted[200];  /* why nothing more is applied, until somebody looks; "" */
     int64_t committed; /* next offset, as the sink has it */
     int64_t next;      /* the same with the open transaction */
+    int64_t gap;       /* the `next` at which a later message came, so that it was placed anew; -1 */
+    int64_t unplaced;  /* since when it can't be placed, tl_clock_ms; 0: it can */
+    int64_t told;      /* when control was told of it last, tl_clock_ms */
 };
 
 struct feed {
@@ -40,8 +43,11 @@ void feed_close(struct feed *f);
  * nothing can be applied in this turn.
  */
 bool feed_ready(struct feed *f);
-/* False: the message was applied before, or its lane is not in order; it is passed over. */
-bool feed_wants(const struct feed *f, const struct lane *lane, const struct tl_message *m);
+/*
+ * False: the message was applied before, or its lane is not in order; it is passed over. When messages before
+ * it did not come the lane is placed anew, once.
+ */
+bool feed_wants(struct feed *f, struct lane *lane, const struct tl_message *m);
 /*
  * Begins a transaction unless there is one; waits while it is locked. False: given up (feed_give_up was
  * called).
