@@ -169,14 +169,18 @@ static int enqueue(struct sender *s, struct outgoing *m, struct tl_error *err)
                             err);
 }
 
-/* One step of waiting: acks, the caller's tick, and whether there is any hope. */
+/* One step of waiting: the caller's tick, acks, and whether there is any hope. */
 static int wait_a_bit(struct sender *s, struct tl_error *err)
 {
-    int64_t still;
+    enum { UNSEEN_MS = 2000 };
+    int64_t began = tl_clock_ms(), took, still;
 
-    tl_producer_poll(s->producer, TICK_MS);
     if (s->o.tick(s->o.app, err))
         return -1;
+    tl_producer_poll(s->producer, TICK_MS);
+    took = tl_clock_ms() - began;
+    if (took > UNSEEN_MS) /* this process was stopped, or the tick hung: Kafka is not to blame */
+        s->moved += took;
     if (s->failed && s->failure.code != TL_E_FATAL && s->failure.code != TL_E_TIMEOUT &&
         s->failure.code != TL_E_UNAVAILABLE) {
         *err = s->failure;
