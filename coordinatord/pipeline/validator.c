@@ -35,7 +35,8 @@ enum {
     POP_BUSY_MS = 20, /* acks are due soon */
     POP_IDLE_MS = 250,
     DRAIN_MS = 2000,
-    OUT_FIRST = 256 * 1024
+    OUT_FIRST = 256 * 1024,
+    OUT_MAX = TL_MESSAGE_MAX - 1024 * 1024 /* the headers need room in the message as well */
 };
 
 /* One raw message whose outputs are on the way. */
@@ -323,7 +324,7 @@ static int run_batch(struct validator *va, struct lane *lane, struct vlane *v, c
     int rc = 0;
 
     tl_buf_init(&run.errors, TL_MESSAGE_MAX);
-    tl_buf_init(&out, TL_MESSAGE_MAX);
+    tl_buf_init(&out, OUT_MAX);
     e.raw_offset = m->offset;
     if (e.type == TL_MSG_ROWS)
         rc = check_rows(&run, &out, &e, err);

@@ -282,7 +282,12 @@ int rowcheck_run(struct rowcheck *rc, struct tl_str value, struct tl_str malform
             if (next_malformed(&malformed, &bad, err))
                 return -1;
         } else if (check_record(rc, record, out, &v, err)) {
-            return -1;
+            if (err->code != TL_E_TOO_LARGE)
+                return -1;
+            /* decimal(38,37) makes 40 bytes of the 2 of "1,": the batch fits into a message, this may not. */
+            reject_record(&v, TL_REJECT_RECORD_TOO_LONG,
+                          "is too long with all digits of its numbers, together with the rows before it; "
+                          "upload it with fewer rows");
         }
         if (v.reject) {
             out->len = row_start;

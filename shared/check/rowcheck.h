@@ -49,7 +49,8 @@ bool rowcheck_fits(const struct rowcheck *rc, const struct tl_schema *schema, st
 
 /*
  * Checks `value` (records as raw-input has them; malformed: the header tl-malformed) and appends the valid
- * rows to `out` as COPY text. TL_E_CORRUPT: this is no batch of ours.
+ * rows to `out` as COPY text; a row for which it has no room is rejected. TL_E_CORRUPT: this is no batch of
+ * ours.
  */
 int rowcheck_run(struct rowcheck *rc, struct tl_str value, struct tl_str malformed, struct tl_buf *out,
                  const struct rowcheck_sink *sink, struct rowcheck_result *result,

@@ -101,6 +101,20 @@ static int run(struct fixture *f, const char *value, const char *malformed)
         assert_string_equal((b).data, text);                 \
     } while (0)
 
+/* What does not fit any more is told, and what is smaller may still follow. */
+static void test_no_room(void **state)
+{
+    struct fixture *f = *state;
+
+    f->out.max = 20;
+    assert_int_equal(run(f, "2\t1,abcd,1\n3\t2,0123456789abcdef,2\n4\t3,efgh,3\n5\t4,x,4\n", NULL), 0);
+    assert_int_equal(f->result.valid, 2);
+    assert_int_equal(f->result.rejected, 2);
+    assert_buf(f->seen.rejected, "3 - record_too_long -|2,0123456789abcdef,2\n5 - record_too_long -|4,x,4\n");
+    f->out.max = 1 << 20;
+    assert_buf(f->out, "1\tabcd\t1\n3\tefgh\t3\n");
+}
+
 static void test_valid_rows(void **state)
 {
     struct fixture *f = *state;
@@ -224,6 +238,7 @@ static void test_error_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_valid_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rejected_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_malformed_records, setup, teardown),
