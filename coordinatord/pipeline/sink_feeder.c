@@ -6,7 +6,7 @@
  *     │ feed_wants       not applied yet, as the sink's offset says
  *     │ ledger           seq is last_seq + 1: apply. Lower: a duplicate, passed over. Higher: loss, the lane stops
  *     │ table            of the batch's version or a newer one; DDL at most once, in the same transaction
- *     │ sink->write      COPY text as it came, projected by column id
+ *     │ sink->write      COPY text as it came, projected by column id; rows that it refuses: refused.c
  *     ▼
  *   open transaction     many messages of all lanes; rows + ledger + offsets
  *     │ commit           after commit_rows, commit_bytes or commit_ms, or as soon as no message waits
@@ -24,6 +24,7 @@
 
 #include "coordinatord/pipeline/feed.h"
 #include "coordinatord/pipeline/ledger_cache.h"
+#include "coordinatord/pipeline/refused.h"
 #include "shared/base/clock.h"
 
 enum { QUIET_MS = 2, POP_IDLE_MS = 250, SCHEMA_RETRY_MS = 200 };
@@ -31,6 +32,7 @@ enum { QUIET_MS = 2, POP_IDLE_MS = 250, SCHEMA_RETRY_MS = 200 };
 struct feeder {
     struct feed feed;
     struct ledger_cache ledger;
+    struct refused *refused;
     int64_t rows; /* in the open transaction */
     int64_t bytes;
     bool got; /* a message came since the last idle() */
@@ -162,9 +164,14 @@ static enum outcome write_rows(struct feeder *fd, const struct tl_message *m, co
         .ncolumns = fd->nbound,
         .rows = m->value,
         .nrows = m->envelope.rows,
+        .refused = refused_row,
+        .app = fd->refused,
     };
 
+    refused_begin(fd->refused);
     if (batch.nrows && fd->feed.ops->write(fd->feed.sink, &batch, err))
+        return FAILED;
+    if (refused_count(fd->refused) && refused_report(fd->refused, m, schema, err))
         return FAILED;
     fd->rows += batch.nrows;
     fd->bytes += (int64_t)m->value.len;
@@ -195,8 +202,8 @@ static enum outcome apply_rows(struct feeder *fd, struct lane *lane, const struc
     outcome = write_rows(fd, m, schema, err);
     if (outcome != DONE)
         return outcome;
-    entry->row.rows_applied += e->rows;
-    entry->row.rows_rejected += TL_MAX(e->rejected, 0);
+    entry->row.rows_applied += e->rows - refused_count(fd->refused);
+    entry->row.rows_rejected += TL_MAX(e->rejected, 0) + refused_count(fd->refused);
     entry->row.last_seq = e->seq;
     entry->dirty = true;
     return DONE;
@@ -409,6 +416,9 @@ static int on_open(struct worker *w, struct tl_error *err)
     w->state = fd;
     if (ledger_cache_init(&fd->ledger, err))
         return -1;
+    fd->refused = refused_new(w, err);
+    if (!fd->refused)
+        return -1;
     return feed_open(&fd->feed, w, err);
 }
 
@@ -421,6 +431,7 @@ static void on_close(struct worker *w)
     feed_close(&fd->feed);
     forget(fd);
     ledger_cache_release(&fd->ledger);
+    refused_free(fd->refused);
     free(fd->bound_columns);
     free(fd->bound_ids);
     free(fd);

@@ -25,8 +25,8 @@ struct tl_kqueue {
 /*
  * The caller's position is not known yet: it seeks when it has read it, and until then nothing is to come but
  * what is new. The end is given as a number. With RD_KAFKA_OFFSET_END librdkafka would ask for it itself, and
- * a seek while that answer is on its way is undone without a word when it comes (2.0.2): the partition goes on
- * at its end, and what stands before is never seen.
+ * a seek while that answer is on its way is undone without a word when it comes (2.0.2): the partition goes
+ * on at its end, and what stands before is never seen.
  */
 static void start_at_end(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
 {
@@ -333,25 +333,6 @@ void tl_kqueue_wake(struct tl_kqueue *q)
     rd_kafka_queue_yield(q->rd);
 }
 
-static void read_headers(struct tl_message *out, const rd_kafka_message_t *m)
-{
-    rd_kafka_headers_t *headers;
-    const char *name;
-    const void *value;
-    size_t size;
-
-    tl_envelope_init(&out->envelope, TL_MSG_ROWS);
-    out->ours = false;
-    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        tl_fail(&out->why, TL_E_CORRUPT, "a message without headers");
-        return;
-    }
-    for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++)
-        if (tl_envelope_read_header(&out->envelope, tl_str(name), tl_str_n(value, size), &out->why))
-            return;
-    out->ours = tl_envelope_check(&out->envelope, &out->why) == 0;
-}
-
 int tl_kqueue_pop(struct tl_kqueue *q, int wait_ms, struct tl_message *out)
 {
     rd_kafka_message_t *m = rd_kafka_consume_queue(q->rd, wait_ms);
@@ -363,17 +344,6 @@ int tl_kqueue_pop(struct tl_kqueue *q, int wait_ms, struct tl_message *out)
         rd_kafka_message_destroy(m);
         return 0;
     }
-    out->topic = rd_kafka_topic_name(m->rkt);
-    out->partition = m->partition;
-    out->offset = m->offset;
-    out->value = tl_str_n(m->payload ? m->payload : "", m->len);
-    out->impl = m;
-    read_headers(out, m);
+    tl_rdkafka_message(m, out);
     return 1;
-}
-
-void tl_message_release(struct tl_message *m)
-{
-    rd_kafka_message_destroy(m->impl);
-    m->impl = NULL;
 }

@@ -9,6 +9,8 @@
 #include "shared/kafka/conf.h"
 #include "shared/wire/envelope.h"
 
+struct tl_message;
+
 /*
  * A librdkafka configuration with the properties of c, logging to log. The caller gives it to rd_kafka_new or
  * destroys it. NULL with *err.
@@ -25,5 +27,8 @@ void tl_rdkafka_set_if_known(rd_kafka_conf_t *rd, const char *name, const char *
 
 /* Fills err from a librdkafka error; fatal says that the client can't go on. Returns -1. */
 int tl_rdkafka_fail(struct tl_error *err, rd_kafka_resp_err_t code, const char *what, const char *detail);
+
+/* Fills out from m, which it takes over; headers that are not ours are told by out->ours. */
+void tl_rdkafka_message(rd_kafka_message_t *m, struct tl_message *out);
 
 #endif

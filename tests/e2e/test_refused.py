@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows that the data sink itself refuses: a constraint that a user put on the table."""
+
+import sqlite3
+
+from tests.lib.harness import SharedTestCase
+
+SANITIZERS = {"asan", "tsan"}
+
+
+class Refused(SharedTestCase):
+    def sink(self, sql):
+        database = sqlite3.connect(f"{self.coordinator.state}/data/default.db", timeout=30)
+        try:
+            with database:
+                database.execute(sql)
+        finally:
+            database.close()
+
+    def rejected_rows(self, upload):
+        return [(r["line"], r["column"], r["code"], r["reason"], r["raw"]) for r in self.rejected(upload)]
+
+    def test_trigger(self):
+        table = self.define("id int", "qty int", "note text")
+        self.upload(table, self.write("first.csv", "id,qty,note\n1,1,x\n"))
+        self.sink(
+            f"create trigger no_debt before insert on {table} when new.qty < 0 "
+            "begin select raise(abort, 'qty must not be negative'); end"
+        )
+        lines = ["id,qty,note"]
+        for i in range(2, 5002):
+            qty = "-7" if i % 100 == 0 else "x" if i % 250 == 3 else str(i)
+            note = '"two\nlines"' if i % 100 == 0 else "plain"
+            lines.append(f"{i},{qty},{note}")
+        path = self.write("second.csv", "\n".join(lines) + "\n")
+        upload = self.upload(table, path, exit=3)
+        refused = [i for i in range(2, 5002) if i % 100 == 0]
+        wrong = [i for i in range(2, 5002) if i % 250 == 3 and i % 100 != 0]
+        self.assertEqual(upload["rows_rejected"], len(refused) + len(wrong))
+        self.assertEqual(upload["rows_applied"], 5000 - len(refused) - len(wrong))
+        loaded = {row[0] for row in self.query(f"select id from {table}")}
+        self.assertEqual(loaded, set(range(1, 5002)) - set(refused) - set(wrong))
+
+        due = []
+        for i in refused:
+            line = i + (i - 2) // 100  # each refused record before it has a line end in it
+            due.append((line, None, "sink_refused", "qty must not be negative", f'{i},-7,"two\nlines"'))
+        for i in wrong:
+            due.append((i + (i - 1) // 100, "qty", "not_integer", "is not an integer", f"{i},x,plain"))
+        self.assertEqual(self.rejected_rows(upload["upload"]), sorted(due))
+
+    def test_unique_index(self):
+        table = self.define("id int", "email text")
+        self.upload(table, self.write("first.csv", "id,email\n1,a@example.org\n"))
+        self.sink(f"create unique index one_email on {table}(email)")
+        upload = self.upload(table, self.write("second.csv", "id,email\n2,a@example.org\n3,b@example.org\n"), exit=3)
+        (row,) = self.rejected_rows(upload["upload"])
+        self.assertEqual(row[:3] + row[4:], (2, None, "sink_refused", "2,a@example.org"))
+        self.assertIn("UNIQUE", row[3])
+        self.assertEqual(self.query(f"select * from {table} order by id"), [(1, "a@example.org"), (3, "b@example.org")])
+
+    def test_everything_refused(self):
+        table = self.define("id int", "qty int")
+        self.upload(table, self.write("first.csv", "id,qty\n"))
+        self.sink(f"create trigger closed before insert on {table} begin select raise(abort, 'closed'); end")
+        path = self.write("second.csv", "id,qty\n" + "".join(f"{i},{i}\n" for i in range(20000)))
+        upload = self.upload(table, path, exit=3)
+        self.assertEqual((upload["rows_applied"], upload["rows_rejected"]), (0, 20000))
+        self.assertEqual([r["line"] for r in self.rejected(upload["upload"])], list(range(2, 20002)))
+        self.assertEqual(self.query(f"select * from {table}"), [])
