@@ -104,7 +104,7 @@ class KafkaFails(FaultCase):
         began = time.monotonic()
         done = self.tload("upload", path, "--table", table, exit=5)
         self.assertLess(time.monotonic() - began, 30)
-        self.assertIn("nothing is lost", done.stderr)
+        self.assertRegex(done.stderr, "(nothing is|is not) lost")
         self.tload("tables")
         # A coordinator that starts anew meanwhile serves as well, and ends as it should.
         self.coordinator.stop()
@@ -200,11 +200,11 @@ class CoordinatorFails(FaultCase):
     def test_killed_in_the_middle(self):
         self.start(kafka=self.own_kafka())
         table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 400000, wrong=0.01, ids=300000)
+        path = orders.write(self.path("orders.csv"), 220000, wrong=0.01, ids=200000)
         due = orders.expected().read(path)
         process = self.tload_start("--json", "upload", path, "--table", table)
         upload = self.upload_of(process)["upload"]
-        for rows in (1, 150000):
+        for rows in (1, 80000):
             self.wait_applied(upload, rows, process)
             self.coordinator.kill()
             self.coordinator.start()
@@ -239,11 +239,11 @@ class CoordinatorFails(FaultCase):
     def test_terminated_in_the_middle(self):
         self.start(kafka=self.own_kafka())
         table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 300000, wrong=0.01)
+        path = orders.write(self.path("orders.csv"), 160000, wrong=0.01)
         due = orders.expected().read(path)
         process = self.tload_start("--json", "upload", path, "--table", table)
         upload = self.upload_of(process)["upload"]
-        for rows in (1, 100000):
+        for rows in (1, 60000):
             self.wait_applied(upload, rows, process)
             self.coordinator.stop()  # exit 0 within 5 s
             self.coordinator.start()
