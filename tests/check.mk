@@ -13,7 +13,7 @@ SANITIZED_TSAN := BUILD=$(BUILD)/tsan SANITIZE=thread
 
 .PHONY: check
 check: ## everything: lint, docs, unit and end-to-end tests, then again under the sanitizers
-	tests/tools/check lint check-docs check-unit check-e2e check-asan check-tsan
+	tests/tools/check lint check-docs check-unit check-e2e check-torture check-asan check-tsan
 
 .PHONY: check-unit
 check-unit: $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) ## unit tests; no service needed, seconds
@@ -38,6 +38,17 @@ check-asan: ## unit and end-to-end tests under AddressSanitizer and UndefinedBeh
 check-tsan: ## unit and end-to-end tests under ThreadSanitizer
 	$(MAKE) $(SANITIZED_TSAN) all check-unit
 	$(SANITIZED_TSAN) tests/run.py --sanitizer tsan tests/e2e
+
+# --- torture --------------------------------------------------------------------------------------------------
+
+# SEED: of the first run. MINUTES: runs with one seed after the other for so long; without it, one run.
+.PHONY: torture
+torture: all ## uploads while everything is killed, stopped and cut, and an oracle: SEED=, MINUTES=
+	tests/torture/torture.py $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+.PHONY: check-torture
+check-torture: all ## a short run of it, always the same seeds
+	tests/torture/torture.py --seed 1 --minutes 1.2
 
 # --- lint -----------------------------------------------------------------------------------------------------
 

@@ -57,13 +57,16 @@ fail_with_log() {
     die "$2; its log: $1"
 }
 
-# parse_arguments WORD...: sets action, dir (absolute) and port ('' when not given), and with --nodes N also nodes,
-# if the script has such a variable. Uses $usage.
+# parse_arguments WORD...: sets action, dir (absolute) and port ('' when not given), and with --nodes N or
+# --advertise PORT also nodes or advertise, if the script has such a variable. Uses $usage.
 parse_arguments() {
     local positional=()
     while (($# > 0)); do
         if [[ $1 == --nodes && ${nodes+set} && ${2:-} =~ ^[1-9]$ ]]; then
             nodes=$2
+            shift
+        elif [[ $1 == --advertise && ${advertise+set} ]] && is_port "${2:-}"; then
+            advertise=$2
             shift
         elif [[ $1 == -* ]]; then
             usage_error
