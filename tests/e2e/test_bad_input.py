@@ -10,6 +10,8 @@ import time
 
 from tests.lib.harness import BUILD, SharedTestCase, wait_until
 
+SANITIZERS = {"asan"}
+
 MEMORY = 64 * 1024 * 1024  # of tload, whatever it reads
 
 

@@ -3,6 +3,8 @@
 
 from tests.lib.harness import SharedTestCase
 
+SANITIZERS = {"asan"}
+
 ACCENTS = "äöü"
 
 # type: what stands in the file, as it stands there, and what the table then has.
