@@ -143,7 +143,7 @@ int dryrun(const struct upload_options *options, struct upload_ui *ui, struct co
     int rc;
 
     tl_dialect_format(&options->dialect, d.format);
-    tl_buf_init(&d.valid, TL_MESSAGE_MAX);
+    tl_buf_init(&d.valid, ROWCHECK_OUT_MAX);
     tl_buf_init(&d.line, TL_MESSAGE_MAX);
     tl_buf_init(&d.message, TL_MESSAGE_MAX);
     rc = run(&d, coordinator, err);

@@ -160,7 +160,7 @@ static int find_rows(struct refused *r, const struct tl_schema *schema, struct t
 
     if (!check)
         return -1;
-    tl_buf_init(&out, TL_MESSAGE_MAX);
+    tl_buf_init(&out, ROWCHECK_OUT_MAX);
     rc = rowcheck_run(check, r->raw->value, e->malformed, &out, &sink, &result, err);
     tl_buf_release(&out);
     rowcheck_free(check);

@@ -13,6 +13,12 @@
 
 struct rowcheck;
 
+/*
+ * The room that `out` has in every run: which rows are valid depends on it. The rest of a message is for its
+ * headers.
+ */
+enum { ROWCHECK_OUT_MAX = TL_MESSAGE_MAX - 1024 * 1024 };
+
 /* A rejected row. Everything is borrowed for the time of the call. */
 struct rejected_row {
     int64_t line;
