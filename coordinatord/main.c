@@ -2,9 +2,11 @@
 /* coordinatord: options, configuration, and off it goes. */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "coordinatord/daemon.h"
+#include "shared/base/failpoint.h"
 
 static const char usage[] =
     "usage: coordinatord [--config FILE] [--dev] [--roles LIST] [--check-config]\n"
@@ -37,6 +39,8 @@ static int start(const struct daemon_options *options, bool check_only)
     struct tl_error err;
     int rc = 0;
 
+    if (tl_failpoint_arm(getenv("TLOAD_FAILPOINT"), &err))
+        return fail(&err);
     if (config_load(&config, options->config_path, options->dev, options->roles, &err) < 0)
         return fail(&err);
     if (config_check(&config, &err) < 0)

@@ -16,6 +16,7 @@
 
 #include "coordinatord/control/control_impl.h"
 #include "shared/base/clock.h"
+#include "shared/base/failpoint.h"
 
 enum {
     TOPICS_MS = 3000, /* bound of one call */
@@ -107,6 +108,7 @@ static int write_version(struct pass *p, const struct tenant *t, const struct pe
                                          tl_str(v->schema), WRITE_MS, err);
     if (rc == 0) {
         p->spoke = true;
+        TL_FAILPOINT(CONTROL_BEFORE_ACTIVATE);
         rc = store_version_activate(p->c->store, v->table_id, v->version, dropped, err);
     }
     if (rc == 0)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/failpoint.h"
+
 enum { BUSY_MS = 5000 };
 
 static const char *const statement_sql[ST_COUNT] = {
@@ -192,8 +194,11 @@ int store_end(struct store *s, int rc, struct tl_error *err)
 {
     struct tl_error ignored;
 
-    if (rc == 0 && store_run(s, ST_COMMIT, err, "") == 0)
+    TL_FAILPOINT(CONTROL_BEFORE_COMMIT);
+    if (rc == 0 && store_run(s, ST_COMMIT, err, "") == 0) {
+        TL_FAILPOINT(CONTROL_AFTER_COMMIT);
         return 0;
+    }
     /* SQLite may have rolled back by itself; then this fails, and that is fine. */
     if (!sqlite3_get_autocommit(s->db) && store_run(s, ST_ROLLBACK, &ignored, "") < 0)
         return tl_error_prefix(err, "not rolled back (%s)", ignored.text);

@@ -22,6 +22,7 @@
 #include "coordinatord/errors/errstores.h"
 #include "shared/base/clock.h"
 #include "shared/base/dirs.h"
+#include "shared/base/failpoint.h"
 
 enum {
     SEQS_IN_DIRECTORY = 1000,
@@ -195,11 +196,14 @@ static int sync_way(struct errstore *s, size_t which, struct tl_error *err)
 
 static int dir_sync(struct errstore *s, struct tl_error *err)
 {
-    int failed = sync_files(s, err);
+    int failed;
 
+    TL_FAILPOINT(ERRORS_BEFORE_SYNC);
+    failed = sync_files(s, err);
     for (size_t i = 0; !failed && i < s->ndirs; i++)
         failed = sync_way(s, i, err);
     forget_pending(s);
+    TL_FAILPOINT(ERRORS_AFTER_SYNC);
     return failed;
 }
 
@@ -320,8 +324,10 @@ static int replace(struct errstore *s, const struct name *name, struct tl_str li
     failed = write_all(fd, lines, err);
     if (!failed && durable && fsync(fd) != 0)
         failed = tl_fail_errno(err, errno, "rejected rows can't be stored in %s", name->text);
+    TL_FAILPOINT(ERRORS_BEFORE_RENAME);
     if (!failed && renameat(s->root, beside, s->root, name->text) != 0)
         failed = tl_fail_errno(err, errno, "rejected rows can't be stored in %s", name->text);
+    TL_FAILPOINT(ERRORS_AFTER_RENAME);
     if (failed) {
         (void)unlinkat(s->root, beside, 0);
         close(fd);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/failpoint.h"
 
 enum {
     BACKOFF_FIRST_MS = 20,
@@ -225,6 +226,7 @@ void feed_applied(struct lane *lane, const struct tl_message *m)
 
 static int move_offsets(struct feed *f, struct tl_error *err)
 {
+    TL_FAILPOINT(SINK_BEFORE_OFFSETS);
     for (struct lane *l = f->worker->lanes; l; l = l->next) {
         struct feed_lane *fl = l->state;
 
@@ -232,7 +234,11 @@ static int move_offsets(struct feed *f, struct tl_error *err)
             f->ops->offset_move(f->sink, l->topic, l->partition, fl->committed, fl->next, err))
             return -1;
     }
-    return f->ops->commit(f->sink, err);
+    TL_FAILPOINT(SINK_BEFORE_COMMIT);
+    if (f->ops->commit(f->sink, err))
+        return -1;
+    TL_FAILPOINT(SINK_AFTER_COMMIT);
+    return 0;
 }
 
 bool feed_commit(struct feed *f)
@@ -256,6 +262,7 @@ bool feed_commit(struct feed *f)
         /* For lag monitors only. */
         if (tl_consumer_store(w->consumer, l->topic, l->partition, fl->committed, &err))
             tl_debug(w->log, w->ops->name, "%s", err.text);
+        TL_FAILPOINT(SINK_AFTER_STORE);
     }
     goes_on(f);
     return true;

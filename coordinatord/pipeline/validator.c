@@ -23,6 +23,7 @@
 
 #include "coordinatord/pipeline/runtime.h"
 #include "shared/base/clock.h"
+#include "shared/base/failpoint.h"
 #include "shared/check/errorlines.h"
 #include "shared/check/rowcheck.h"
 #include "shared/kafka/producer.h"
@@ -94,9 +95,12 @@ static void settle(struct worker *w, struct lane *lane, struct vlane *v)
         v->head = (v->head + 1) % UNACKED_MAX;
         v->count--;
     }
-    if (v->settled != before &&
-        tl_consumer_store(w->consumer, lane->topic, lane->partition, v->settled, &err))
+    if (v->settled == before)
+        return;
+    TL_FAILPOINT(VALIDATE_BEFORE_STORE);
+    if (tl_consumer_store(w->consumer, lane->topic, lane->partition, v->settled, &err))
         tl_debug(w->log, "validate", "%s", err.text);
+    TL_FAILPOINT(VALIDATE_AFTER_STORE);
 }
 
 static void on_ack(void *app, void *message_app, int64_t offset, const struct tl_error *err)
@@ -330,8 +334,10 @@ static int run_batch(struct validator *va, struct lane *lane, struct vlane *v, c
         rc = check_rows(&run, &out, &e, err);
     else
         e.control = m->value;
+    TL_FAILPOINT(VALIDATE_BEFORE_OUTPUT);
     if (!rc && emit(va, lane, v, TL_TOPIC_VALIDATED_INPUT, &e, &out, m->offset))
         rc = va->broken ? (*err = va->trouble, -1) : tl_fail(err, TL_E_INTERRUPTED, "given up");
+    TL_FAILPOINT(VALIDATE_AFTER_OUTPUT);
     tl_buf_release(&out);
     tl_buf_release(&run.errors);
     return rc;
@@ -416,8 +422,10 @@ static void on_drain(struct worker *w)
     struct validator *va = w->state;
     struct tl_error err;
 
+    TL_FAILPOINT(VALIDATE_BEFORE_FLUSH);
     if (va->producer && tl_producer_flush(va->producer, DRAIN_MS, &err))
         tl_info(w->log, "validate", "tenant %s: %s; it will be sent again", w->tenant.name, err.text);
+    TL_FAILPOINT(VALIDATE_AFTER_FLUSH);
 }
 
 static int on_open(struct worker *w, struct tl_error *err)

@@ -56,6 +56,7 @@ LIBRARY_BANNED = {
 EXCEPTIONS = {
     "shared/base/compiler.h": "abort",
     "shared/base/banned.h": "*",
+    "shared/base/failpoint.c": "abort",
 }
 
 SPDX = "SPDX-License-Identifier: GPL-3.0-or-later"
