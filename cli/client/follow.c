@@ -57,12 +57,16 @@ static int lost(struct following *f, struct tl_error *err)
 }
 
 int follow_upload(struct coordinator *c, const char *id, struct interrupt *interrupt, int64_t timeout_ms,
-                  follow_change *change, void *app, json_t **last, struct tl_error *err)
+                  const json_t *known, follow_change *change, void *app, json_t **last, struct tl_error *err)
 {
     struct following f = {.c = c, .id = id, .change = change, .app = app, .seen = -1};
     int64_t start = tl_clock_ms();
     int end = -1;
 
+    if (known && !(f.last = json_deep_copy(known))) {
+        *last = NULL;
+        return tl_fail_nomem(err);
+    }
     interrupt_on(interrupt, coordinator_interrupt, c);
     for (;;) {
         int64_t asked = tl_clock_ms(), left = timeout_ms < 0 ? TICK_MS : timeout_ms - (asked - start);

@@ -14,7 +14,7 @@ int watch_upload(struct cli *cli, const char *upload, int64_t timeout_ms, bool e
 
     if (c && upload_ui_init(&ui, cli, interrupt, err) == 0) {
         ui.every_change = every_change && cli->json;
-        rc = upload_ui_watch(&ui, c, upload, timeout_ms, err);
+        rc = upload_ui_watch(&ui, c, upload, NULL, timeout_ms, err);
         upload_ui_release(&ui);
     }
     coordinator_close(c);

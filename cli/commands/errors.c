@@ -39,7 +39,7 @@ struct listing {
 static int print_row(struct listing *l, struct tl_str line, struct tl_error *err)
 {
     json_error_t why;
-    json_t *row = json_loadb(line.ptr, line.len, 0, &why);
+    json_t *row = json_loadb(line.ptr, line.len, JSON_ALLOW_NUL, &why);
     int rc;
 
     if (!row)

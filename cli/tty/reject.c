@@ -12,7 +12,8 @@ static int append(struct tl_buf *b, const char *text)
 int reject_append(struct tl_buf *b, const json_t *row)
 {
     const char *column = json_string_value(json_object_get(row, "column"));
-    const char *value = json_string_value(json_object_get(row, "value"));
+    const json_t *value = json_object_get(row, "value");
+    bool shown = json_is_string(value);
     int rc = append(b, upload_text(row, "file"));
 
     if (!rc)
@@ -23,11 +24,11 @@ int reject_append(struct tl_buf *b, const json_t *row)
         rc = append(b, column);
     if (!rc && column)
         rc = tl_buf_append_z(b, "\": ");
-    if (!rc && value)
+    if (!rc && shown)
         rc = tl_buf_append_char(b, '"');
-    if (!rc && value)
-        rc = append(b, value);
-    if (!rc && value)
+    if (!rc && shown) /* with its length: it may have a NUL */
+        rc = text_append(b, tl_str_n(json_string_value(value), json_string_length(value)), SIZE_MAX, NULL);
+    if (!rc && shown)
         rc = tl_buf_append_z(b, "\" ");
     if (!rc)
         rc = append(b, upload_text(row, "reason"));

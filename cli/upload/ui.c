@@ -145,11 +145,11 @@ static int show_change(void *app, const json_t *upload, bool changed, struct tl_
     return 0;
 }
 
-int upload_ui_watch(struct upload_ui *ui, struct coordinator *c, const char *upload, int64_t timeout_ms,
-                    struct tl_error *err)
+int upload_ui_watch(struct upload_ui *ui, struct coordinator *c, const char *upload, const json_t *known,
+                    int64_t timeout_ms, struct tl_error *err)
 {
     json_t *last;
-    int end = follow_upload(c, upload, ui->interrupt, timeout_ms, show_change, ui, &last, err);
+    int end = follow_upload(c, upload, ui->interrupt, timeout_ms, known, show_change, ui, &last, err);
     int signal_number = interrupt_signal(ui->interrupt), rc = -1;
 
     progress_clear(ui->progress);

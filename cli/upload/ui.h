@@ -50,13 +50,14 @@ int upload_ui_detached(struct upload_ui *ui, const json_t *upload, struct tl_err
  */
 int upload_ui_finished(struct upload_ui *ui, const json_t *upload, struct tl_error *err);
 /*
- * For an upload that is all sent, or another process sends: waits until it is final, showing how it goes,
- * and ends like upload_ui_finished. timeout_ms < 0: for ever. When the time is over (exit code 124) or a
- * signal comes (130, 143), the upload goes on and that is said. A coordinator that stops answering is
- * waited for, for half a minute. Returns the exit code, or -1 with *err.
+ * For an upload that is all sent, or another process sends: waits until it is final, showing how it goes, and
+ * ends like upload_ui_finished. known: its object, as the caller saw it; may be NULL. timeout_ms < 0: for
+ * ever. When the time is over (exit code 124) or a signal comes (130, 143), the upload goes on and that is
+ * said. A coordinator that stops answering is waited for, for half a minute. Returns the exit code, or -1
+ * with *err.
  */
-int upload_ui_watch(struct upload_ui *ui, struct coordinator *c, const char *upload, int64_t timeout_ms,
-                    struct tl_error *err);
+int upload_ui_watch(struct upload_ui *ui, struct coordinator *c, const char *upload, const json_t *known,
+                    int64_t timeout_ms, struct tl_error *err);
 
 /* Takes what a person needs from the upload's object; the texts are borrowed from it. */
 void upload_progress_from(struct upload_progress *p, const json_t *upload);

@@ -347,7 +347,7 @@ static int finish(struct upload *u, struct tl_error *err)
 {
     if (u->o->detach)
         return upload_ui_detached(u->ui, u->last, err) ? -1 : EXIT_DONE;
-    return upload_ui_watch(u->ui, u->coordinator, u->id, u->o->timeout_ms, err);
+    return upload_ui_watch(u->ui, u->coordinator, u->id, u->last, u->o->timeout_ms, err);
 }
 
 static int run(struct upload *u, struct tl_error *err)

@@ -59,6 +59,7 @@ struct live {
     bool cancel_written;        /* the wish is in every partition; lost at a restart, then written again */
     int64_t next_look;          /* the tracker's, monotonic */
     int interval;               /* ms */
+    bool looked;                /* the ledger's counts are in it */
     char trouble[TROUBLE_TEXT]; /* of the ledger, "" */
     char waiting[TROUBLE_TEXT]; /* as shown last */
 };
@@ -145,6 +146,11 @@ void live_changed(struct control *c, struct live *l);
 int live_store(struct control *c, struct live *l, const struct upload *before,
                struct tl_error *err) TL_MUST_CHECK;
 void live_look_now(struct control *c, struct live *l);
+/*
+ * After a start: waits, not for long, until the counts of all are those of the ledger, so that none is seen
+ * to fall.
+ */
+void live_await_looks(struct control *c);
 
 /* uploads.c */
 json_t *upload_to_json(const struct upload *u, const char *waiting);

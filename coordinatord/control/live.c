@@ -121,3 +121,21 @@ void live_look_now(struct control *c, struct live *l)
     l->interval = 0;
     tracker_kick(c);
 }
+
+static bool all_looked(const struct control *c)
+{
+    for (size_t i = 0; i < LIVE_BUCKETS; i++)
+        for (const struct live *l = c->live[i]; l; l = l->next)
+            if (!l->looked)
+                return false;
+    return true;
+}
+
+void live_await_looks(struct control *c)
+{
+    enum { LOOKS_MS = 3000 };
+    int64_t deadline = tl_clock_ms() + LOOKS_MS;
+
+    while (!all_looked(c) && !atomic_load(&c->stop) && control_wait(c, &c->changed, deadline))
+        ;
+}

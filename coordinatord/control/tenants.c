@@ -48,9 +48,15 @@ struct tenant *tenant_find(struct control *c, const char *name, struct tl_error 
 
 int tenant_usable(struct control *c, struct tenant *t, struct tl_error *err)
 {
+    enum { FIRST_PASS_MS = 3000 };
+    int64_t deadline = tl_clock_ms() + FIRST_PASS_MS;
     int rc = 0;
 
     control_lock(c);
+    /* Right after the start nothing is known of the topics, which most likely are there. */
+    while (!t->ready && c->passes_done == 0 && !atomic_load(&c->stop) &&
+           control_wait(c, &c->settled, deadline))
+        ;
     if (t->broken)
         rc = tl_fail(err, TL_E_FATAL, "tenant \"%s\" can't be used: %s", t->row.tenant, t->trouble);
     else if (!t->ready)

@@ -115,6 +115,10 @@ static void conclude(struct control *c, struct look *k, int64_t now)
     enum upload_step step;
 
     memcpy(l->trouble, k->trouble, sizeof l->trouble);
+    if (!l->looked && !k->trouble[0]) {
+        l->looked = true;
+        pthread_cond_broadcast(&c->changed);
+    }
     step = upload_observe(&l->u, &k->seen, tl_clock_wall_ms());
     if (step == UPLOAD_WISHED || step == UPLOAD_FINISHED) {
         if (live_store(c, l, &before, &err) < 0) {

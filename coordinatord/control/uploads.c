@@ -236,6 +236,7 @@ static json_t *add_upload(struct control *c, struct tenant *t, struct upload *u,
     } else if (store_upload_add(c->store, u, err) == 0) {
         l = live_add(c, t, u, err);
         if (l) {
+            l->looked = true; /* there is nothing of it in the ledger */
             json = live_to_json(l);
             if (!json)
                 tl_fail_nomem(err);
@@ -328,6 +329,7 @@ int control_upload(struct control *c, const char *tenant, const char *id, int wa
     if (!tl_upload_id_valid(tl_str(id)))
         return no_such_upload(id, err);
     control_lock(c);
+    live_await_looks(c);
     l = live_find(c, tenant, id);
     if (!l) {
         control_unlock(c);
@@ -386,6 +388,7 @@ static int fill_page(struct upload_page *page, const char *tenant, const struct 
     if (query->cursor && !tl_str_to_i64(tl_str(query->cursor), 1, INT64_MAX, &filter.before))
         return tl_fail(err, TL_E_REFUSED, "the cursor is not one that was given out");
     control_lock(page->c);
+    live_await_looks(page->c);
     rc = store_uploads(page->c->store, &filter, list_upload, page, err);
     control_unlock(page->c);
     return rc;

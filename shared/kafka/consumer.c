@@ -154,7 +154,7 @@ static int set_own(rd_kafka_conf_t *rd, const struct tl_consumer_options *o, str
         tl_rdkafka_set(rd, "auto.offset.reset", o->from_stored ? "earliest" : "error", err) ||
         /* cooperative-sticky is not sound in 2.0.2 */
         tl_rdkafka_set(rd, "partition.assignment.strategy", "range", err) ||
-        tl_rdkafka_set(rd, "session.timeout.ms", "10000", err) ||
+        tl_rdkafka_set(rd, "session.timeout.ms", "6000", err) ||
         tl_rdkafka_set(rd, "heartbeat.interval.ms", "1000", err) ||
         tl_rdkafka_set(rd, "reconnect.backoff.max.ms", "1000", err) ||
         tl_rdkafka_set(rd, "socket.nagle.disable", "true", err) ||

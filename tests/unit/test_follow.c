@@ -90,7 +90,7 @@ static void start(struct following *f, const struct http_answer *script, size_t 
 
 static int follow(struct following *f, struct interrupt *in, int64_t timeout_ms)
 {
-    return follow_upload(f->c, "u1", in, timeout_ms, on_change, &f->seen, &f->last, &f->err);
+    return follow_upload(f->c, "u1", in, timeout_ms, NULL, on_change, &f->seen, &f->last, &f->err);
 }
 
 static void stop(struct following *f)
