@@ -67,6 +67,8 @@ int follow_upload(struct coordinator *c, const char *id, struct interrupt *inter
         *last = NULL;
         return tl_fail_nomem(err);
     }
+    if (known)
+        f.seen = upload_number(known, "change", 0);
     interrupt_on(interrupt, coordinator_interrupt, c);
     for (;;) {
         int64_t asked = tl_clock_ms(), left = timeout_ms < 0 ? TICK_MS : timeout_ms - (asked - start);
