@@ -46,6 +46,10 @@ check-tsan: ## unit and end-to-end tests under ThreadSanitizer
 torture: all ## uploads while everything is killed, stopped and cut, and an oracle: SEED=, MINUTES=
 	tests/torture/torture.py $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
+.PHONY: torture-selftest
+torture-selftest: ## break the product on purpose, in copies, and see that the torture tells
+	tests/torture/selftest.py
+
 .PHONY: check-torture
 check-torture: all ## a short run of it, always the same seeds
 	tests/torture/torture.py --seed 1 --minutes 1.2

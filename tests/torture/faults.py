@@ -34,6 +34,8 @@ def failpoints():
 def duration(rng, kind):
     if kind.startswith("pause") and rng.random() < 0.2:
         return rng.uniform(10.5, 14)  # past the session of a consumer
+    if kind == "zombie":
+        return rng.uniform(10.5, 13)
     if kind in ("storm", "proxy_stall"):
         return rng.uniform(0.5, 6)
     return rng.uniform(0.0, 3)
@@ -42,6 +44,7 @@ def duration(rng, kind):
 KINDS = {
     "kill_daemon": 6, "terminate_daemon": 2, "pause_daemon": 4, "kill_kafka": 2, "pause_kafka": 1, "kill_tload": 1, "pause_tload": 1,
     "storm": 2, "proxy_cut": 2, "proxy_refuse": 1, "proxy_delay": 1, "proxy_stall": 2, "lock_database": 2, "failpoint": 6,
+    "zombie": 2,
 }
 
 
@@ -151,6 +154,23 @@ class Tormentor:
         else:
             d.terminate()
         return d.name
+
+    def zombie(self, fault):
+        """Stopped until others have taken over its partitions; then it comes back, and they stay for a while."""
+        self.storms += 1
+        other = self.world.daemon(f"storm{self.storms}", "validate,sink,errors")
+
+        def what(d):
+            d.process.signal(signal.SIGSTOP)
+            self.last(fault)
+            d.process.signal(signal.SIGCONT)
+            time.sleep(1)
+
+        other.start()
+        self.world.extra.append(other)
+        outcome = self.on_daemon(fault, what)
+        other.terminate()
+        return outcome
 
     # --- the others
 

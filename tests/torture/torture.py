@@ -40,12 +40,10 @@ EXITS = {0: ("done",), 3: ("done_with_errors",)}
 
 
 class Run:
-    def __init__(self, seed, seconds=None):
+    def __init__(self, seed):
         self.seed = seed
         rng = random.Random(seed)
         self.seconds = rng.uniform(6, 16)
-        if seconds:
-            self.seconds = seconds
         self.dir = tempfile.mkdtemp(prefix=f"tload-torture-{seed}-")
         self.workload = Workload(rng, self.dir, self.seconds)
         self.split = rng.random() < 0.5
@@ -176,10 +174,10 @@ class Run:
         )
 
 
-def one(seed, verbose, seconds=None):
+def one(seed, verbose, discard):
     """True when nothing differed."""
     began = time.monotonic()
-    run = Run(seed, seconds)
+    run = Run(seed)
     trouble = None
     try:
         run.run()
@@ -195,7 +193,7 @@ def one(seed, verbose, seconds=None):
         print(f"ok   seed {seed} ({took:.0f} s): {run.summary()}", flush=True)
         shutil.rmtree(run.dir, ignore_errors=True)
     else:
-        print(f"FAIL seed {seed} ({took:.0f} s); everything is in {run.dir}")
+        print(f"FAIL seed {seed} ({took:.0f} s)" + ("" if discard else f"; everything is in {run.dir}"))
         print(f"  {'four processes' if run.split else 'one process'}, {run.settings}")
         for u in run.workload.uploads:
             print(f"  {u.start_s:5.1f} s  upload {u.id} to {u.table}: {len(u.truths)} rows, for {u.trickle_s:.1f} s")
@@ -204,6 +202,8 @@ def one(seed, verbose, seconds=None):
             print(f"  {fault}")
     if trouble:
         print(f"difference: {trouble}", flush=True)
+        if discard:
+            shutil.rmtree(run.dir, ignore_errors=True)
     return trouble is None
 
 
@@ -216,6 +216,7 @@ def main():
     parser.add_argument("--seed", type=int)
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--keep-going", action="store_true", help="after a difference, too")
+    parser.add_argument("--discard", action="store_true", help="keep no directory")
     parser.add_argument("-v", dest="verbose", action="store_true")
     options = parser.parse_args()
 
@@ -225,7 +226,7 @@ def main():
     until = time.monotonic() + 60 * options.minutes if options.minutes else 0
     passed = failed = faults = 0
     while True:
-        if one(seed, options.verbose):
+        if one(seed, options.verbose, options.discard):
             passed += 1
         else:
             failed += 1
