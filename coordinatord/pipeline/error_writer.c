@@ -27,6 +27,7 @@ struct writer {
     struct feed feed;
     const struct errstore_ops *store_ops;
     struct errstore *store; /* NULL: not open */
+    bool store_failed;      /* the last failure was the store\'s, not the sink\'s */
     size_t nrows;
     struct stored {
         struct errors_row row;
@@ -47,7 +48,8 @@ static void forget(struct writer *wr)
 static void give_up(struct writer *wr, const struct tl_error *err)
 {
     forget(wr);
-    feed_give_up(&wr->feed, err);
+    feed_give_up(&wr->feed, wr->store_failed ? "the error store" : "the sink", err);
+    wr->store_failed = false;
 }
 
 /* Like ledger_cache_get, for errors rows. NULL with *err; TL_E_AGAIN: commit first. */
@@ -95,7 +97,8 @@ static int store_segment(struct writer *wr, const struct tl_message *m, struct t
         .seq = e->seq,
         .part = part,
     };
-    if (wr->store_ops->put(wr->store, &id, m->value, err))
+    wr->store_failed = wr->store_ops->put(wr->store, &id, m->value, err) != 0;
+    if (wr->store_failed)
         return -1;
     s->row.last_seq = e->seq;
     s->row.last_part = part;
@@ -107,7 +110,8 @@ static int store_segment(struct writer *wr, const struct tl_message *m, struct t
 
 static int write_rows(struct writer *wr, struct tl_error *err)
 {
-    if (wr->store_ops->sync(wr->store, err))
+    wr->store_failed = wr->store_ops->sync(wr->store, err) != 0;
+    if (wr->store_failed)
         return -1;
     if (!feed_begin(&wr->feed))
         return tl_fail(err, TL_E_INTERRUPTED, "given up");
@@ -166,6 +170,7 @@ static bool store_ready(struct writer *wr)
     wr->store = wr->store_ops->open(w->tenant.errors_url, w->log, &err);
     if (wr->store)
         return true;
+    wr->store_failed = true;
     give_up(wr, &err);
     return false;
 }

@@ -64,13 +64,13 @@ void feed_lane_removed(struct feed *f, struct lane *lane)
     lane->state = NULL;
 }
 
-void feed_give_up(struct feed *f, const struct tl_error *why)
+void feed_give_up(struct feed *f, const char *what, const struct tl_error *why)
 {
     struct worker *w = f->worker;
     char text[700];
     bool broken = why->code == TL_E_UNAVAILABLE || why->code == TL_E_FATAL || why->code == TL_E_IO;
 
-    snprintf(text, sizeof text, "waiting for the sink: %s", why->text);
+    snprintf(text, sizeof text, "waiting for %s: %s", what, why->text);
     abandon(f);
     /*
      * A connection that failed in a way of its own is made anew: what it was in the middle of is not known.
@@ -158,7 +158,7 @@ bool feed_ready(struct feed *f)
 
         f->sink = f->ops->open(&conf, &err);
         if (!f->sink) {
-            feed_give_up(f, &err);
+            feed_give_up(f, "the sink", &err);
             return false;
         }
     }
@@ -170,7 +170,7 @@ bool feed_ready(struct feed *f)
         if (fl->placed || place(f, l, &err) == 0)
             continue;
         if (err.code != TL_E_AGAIN) {
-            feed_give_up(f, &err);
+            feed_give_up(f, "the sink", &err);
             return false;
         }
         not_placed(f, l, &err);
@@ -209,7 +209,7 @@ bool feed_begin(struct feed *f)
         /* Nothing is in hand yet, so another writer's lock is waited for without giving anything up. */
         if (err.code == TL_E_AGAIN && worker_wait(f->worker, LOCKED_MS, NULL, NULL))
             continue;
-        feed_give_up(f, &err);
+        feed_give_up(f, "the sink", &err);
         return false;
     }
     f->in_transaction = true;
@@ -249,7 +249,7 @@ bool feed_commit(struct feed *f)
     if (!f->in_transaction)
         return true;
     if (move_offsets(f, &err)) {
-        feed_give_up(f, &err);
+        feed_give_up(f, "the sink", &err);
         return false;
     }
     f->in_transaction = false;

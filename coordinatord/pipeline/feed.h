@@ -57,8 +57,8 @@ bool feed_begin(struct feed *f);
 void feed_applied(struct lane *lane, const struct tl_message *m);
 /* Moves the offsets and commits. False: given up. */
 bool feed_commit(struct feed *f);
-/* Rolls back; the lanes are placed anew. Waits, longer each time, and tells `why`. */
-void feed_give_up(struct feed *f, const struct tl_error *why);
+/* Rolls back; the lanes are placed anew. Waits for `what` ("the sink"), longer each time, and tells `why`. */
+void feed_give_up(struct feed *f, const char *what, const struct tl_error *why);
 /* This lane does not go on. */
 void feed_halt(struct feed *f, struct lane *lane, const struct tl_error *why);
 

@@ -310,7 +310,7 @@ static enum outcome apply(struct feeder *fd, struct lane *lane, const struct tl_
 static void give_up(struct feeder *fd, const struct tl_error *err)
 {
     forget(fd);
-    feed_give_up(&fd->feed, err);
+    feed_give_up(&fd->feed, "the sink", err);
 }
 
 static bool commit(struct feeder *fd)

@@ -36,8 +36,7 @@ enum {
     POP_BUSY_MS = 20, /* acks are due soon */
     POP_IDLE_MS = 250,
     DRAIN_MS = 2000,
-    OUT_FIRST = 256 * 1024,
-    OUT_MAX = TL_MESSAGE_MAX - 1024 * 1024 /* the headers need room in the message as well */
+    OUT_FIRST = 256 * 1024
 };
 
 /* One raw message whose outputs are on the way. */
@@ -52,6 +51,7 @@ struct vlane {
     int64_t next; /* the offset that is expected; -1: whatever comes */
     int64_t
         settled; /* everything before it is acked, at first where the lane began; -1: nothing has come yet */
+    char halted[200]; /* why it does not go on, until somebody looks; "" */
     size_t head, count;
     struct unacked ring[UNACKED_MAX];
 };
@@ -271,8 +271,9 @@ static int on_rejected(void *app, const struct rejected_row *row, struct tl_erro
     return run->errors.len >= ERRORLINES_PART_MAX ? flush_errors(run, err) : 0;
 }
 
-/* The checker for the batch; waits until its schema version is known. NULL: give up. */
-static struct rowcheck *checker_for(struct validator *va, struct lane *lane, const struct tl_envelope *e)
+/* The checker for the batch; waits until its schema version is known. NULL with *why. */
+static struct rowcheck *checker_for(struct validator *va, struct lane *lane, const struct tl_envelope *e,
+                                    struct tl_error *why)
 {
     struct worker *w = va->worker;
     const struct tl_schema *schema;
@@ -283,17 +284,15 @@ static struct rowcheck *checker_for(struct validator *va, struct lane *lane, con
             tl_fail(&err, TL_E_AGAIN, "version %lld of table \"%.*s\" is not known to control (yet)",
                     (long long)e->version, TL_STR_ARG(e->table));
         tl_debug(w->log, "validate", "%s [%d]: %s", lane->topic, lane->partition, err.text);
-        if (!worker_wait(w, RETRY_MS, lane, err.text))
+        if (!worker_wait(w, RETRY_MS, lane, err.text)) {
+            tl_fail(why, TL_E_INTERRUPTED, "given up");
             return NULL;
+        }
     }
     if (va->rowcheck && rowcheck_fits(va->rowcheck, schema, e->format, e->columns))
         return va->rowcheck;
     rowcheck_free(va->rowcheck);
-    va->rowcheck = rowcheck_new(schema, e->format, e->columns, &err);
-    if (!va->rowcheck) {
-        va->broken = true;
-        va->trouble = err;
-    }
+    va->rowcheck = rowcheck_new(schema, e->format, e->columns, why);
     return va->rowcheck;
 }
 
@@ -301,11 +300,11 @@ static int check_rows(struct batch_run *run, struct tl_buf *out, struct tl_envel
 {
     struct rowcheck_sink sink = {.rejected = on_rejected, .app = run};
     struct rowcheck_result result;
-    struct rowcheck *rc = checker_for(run->va, run->lane, &run->m->envelope);
+    struct rowcheck *rc = checker_for(run->va, run->lane, &run->m->envelope, err);
     int first;
 
     if (!rc)
-        return run->va->broken ? (*err = run->va->trouble, -1) : tl_fail(err, TL_E_INTERRUPTED, "given up");
+        return -1;
     first = tl_buf_reserve(out, TL_MAX(run->m->value.len, (size_t)OUT_FIRST));
     if (first)
         return tl_buf_fail(first, out, "a batch's validated rows", err);
@@ -328,7 +327,7 @@ static int run_batch(struct validator *va, struct lane *lane, struct vlane *v, c
     int rc = 0;
 
     tl_buf_init(&run.errors, TL_MESSAGE_MAX);
-    tl_buf_init(&out, OUT_MAX);
+    tl_buf_init(&out, ROWCHECK_OUT_MAX);
     e.raw_offset = m->offset;
     if (e.type == TL_MSG_ROWS)
         rc = check_rows(&run, &out, &e, err);
@@ -351,7 +350,7 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
 
     if (v->settled < 0)
         v->settled = m->offset;
-    if (va->broken || m->offset < v->next)
+    if (va->broken || v->halted[0] || m->offset < v->next)
         return; /* restart() seeks back to it; or it was handled before a seek */
     if (!wait_for_room(va, v))
         return;
@@ -369,6 +368,12 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
             return;
         tl_error_log(w->log, "validate", "%s [%d] @%lld: %s", m->topic, m->partition, (long long)m->offset,
                      err.text);
+        /* Nothing that comes later makes such a message better: this partition stops, the others go on. */
+        if (!va->broken && (err.code == TL_E_CORRUPT || err.code == TL_E_TOO_LARGE)) {
+            snprintf(v->halted, sizeof v->halted, "%s [%d] is stopped at @%lld: %.100s", m->topic,
+                     m->partition, (long long)m->offset, err.text);
+            return;
+        }
         va->broken = true;
         va->trouble = err;
         return;
@@ -378,6 +383,16 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
 }
 
 /* ------------------------------------------------------------------ the role */
+
+static void tell_halted(struct worker *w)
+{
+    for (struct lane *l = w->lanes; l; l = l->next) {
+        const struct vlane *v = l->state;
+
+        if (v->halted[0])
+            control_api_waiting(w->control, "validate", w->tenant.name, l->partition, v->halted);
+    }
+}
 
 static int on_idle(struct worker *w)
 {
@@ -395,6 +410,7 @@ static int on_idle(struct worker *w)
     }
     if (va->broken)
         restart(va);
+    tell_halted(w);
     return va->producer && tl_producer_pending(va->producer) ? POP_BUSY_MS : POP_IDLE_MS;
 }
 

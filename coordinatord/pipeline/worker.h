@@ -30,8 +30,9 @@ void worker_free(struct worker *w);
 struct tl_kqueue *worker_add_lane(struct worker *w, const char *topic, int32_t partition,
                                   struct tl_error *err);
 /*
- * Returns when nothing of the lane is in hand any more. All the worker's lanes are to go, one after the other:
- * from the first on it gives up its waiting and begins nothing more, also when that one is not its own.
+ * Returns when nothing of the lane is in hand any more. All the worker's lanes are to go, one after the
+ * other: from the first on it gives up its waiting and begins nothing more, also when that one is not its
+ * own.
  */
 void worker_remove_lane(struct worker *w, const char *topic, int32_t partition);
 

@@ -8,7 +8,7 @@
 #include "shared/base/clock.h"
 #include "shared/kafka/rdkafka_util.h"
 
-enum { END_WAIT_MS = 3000, END_RETRY_MS = 20 };
+enum { END_WAIT_MS = 15000, END_RETRY_MS = 20 };
 
 struct tl_consumer {
     struct tl_log *log; /* first: on_log of rdkafka_util.c finds it through the client's opaque pointer */
@@ -235,10 +235,15 @@ int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err)
     char text[256];
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(c->rk, text, sizeof text);
 
+    bool stray = m && !m->err;
+
     if (m && m->err)
         tell(c, m);
     if (m)
         rd_kafka_message_destroy(m);
+    /* All go to the workers' queues; one that does not would be lost without a trace. */
+    if (stray)
+        return tl_fail(err, TL_E_FATAL, "a message came outside of its partition's queue");
     if (code)
         return tl_fail(err, TL_E_FATAL, "the Kafka consumer can't go on: %s: %s", rd_kafka_err2name(code),
                        text);

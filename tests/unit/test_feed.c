@@ -139,7 +139,7 @@ static void test_rolled_back_is_not_moved(void **state)
     apply(f, 0, 10);
     apply(f, 1, 10);
     tl_fail(&why, TL_E_AGAIN, "locked");
-    feed_give_up(&f->feed, &why);
+    feed_give_up(&f->feed, "the sink", &why);
     assert_int_equal(f->sink.moves, 0);
     ((struct feed_lane *)f->lanes[1].state)->placed = true;
     apply(f, 1, 10);
