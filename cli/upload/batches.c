@@ -5,10 +5,12 @@
 
 #include "shared/base/buf.h"
 #include "shared/base/clock.h"
+#include "shared/check/rowcheck.h"
 #include "shared/wire/malformed.h"
 
 enum {
-    SPARE_MAX = 16,                           /* buffers kept for later batches */
+    CANONICAL_FACTOR = 3, /* escapes double a byte, and an empty field with its delimiter becomes three */
+    SPARE_MAX = 16,       /* buffers kept for later batches */
     MALFORMED_FULL = BATCH_MALFORMED_MAX - 64 /* no entry of the list is longer than that */
 };
 
@@ -29,6 +31,7 @@ struct batches {
     size_t target; /* bytes at which a batch is handed on; also what buffers have */
     const char *file;
     bool timed;
+    size_t growth;     /* bytes that a row's values may gain beyond CANONICAL_FACTOR times their text */
     int64_t handed_on; /* batches in all */
     int32_t nopen;     /* elements of open: one per partition, or one */
     struct open_batch *open;
@@ -78,6 +81,21 @@ void batches_begin(struct batches *b, const char *file, bool timed)
 {
     b->file = file;
     b->timed = timed;
+    b->growth = 0;
+}
+
+void batches_set_growth(struct batches *b, size_t growth)
+{
+    b->growth = growth;
+}
+
+/*
+ * Whether the batch, with one more record of `need` bytes, may not fit into a message once its values are
+ * canonical.
+ */
+static bool outgrows(const struct batches *b, const struct open_batch *open, size_t need)
+{
+    return ((size_t)open->rows + 1) * b->growth + CANONICAL_FACTOR * (open->len + need) > ROWCHECK_OUT_MAX;
 }
 
 static int hand_on(struct batches *b, int32_t which, struct tl_error *err)
@@ -167,7 +185,9 @@ TL_HOT int batches_add(struct batches *b, int32_t partition, int64_t line, struc
 
     head[nhead++] = '\t';
     need = nhead + record.len + 1;
-    if (open->value && (open->len + need > b->target || (why && open->malformed.len > MALFORMED_FULL)) &&
+    if (open->value &&
+        (open->len + need > b->target || outgrows(b, open, need) ||
+         (why && open->malformed.len > MALFORMED_FULL)) &&
         hand_on(b, which, err))
         return -1;
     if (!open->value && begin_batch(b, open, need, line, err))

@@ -60,6 +60,11 @@ void batches_free(struct batches *b);
 /* What the batches from now on come from; none is open. `timed`: batches_flush_older will be asked. */
 void batches_begin(struct batches *b, const char *file, bool timed);
 /*
+ * How many bytes a row's values may gain by their columns' types when they are made canonical; 0 after
+ * batches_begin.
+ */
+void batches_set_growth(struct batches *b, size_t growth);
+/*
  * Copies the record into the batch of its partition (which is ignored without a key), handing on what must
  * be first. record.len + BATCH_ROW_EXTRA ≤ batch_bytes. why: TL_REJECT_NONE, or what is wrong with a
  * malformed record.

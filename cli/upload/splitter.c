@@ -440,6 +440,25 @@ static void settle_key(struct splitter *s)
     }
 }
 
+/* What canonical values may have that their text has not: digits behind the point, a time of day, a zone. */
+static size_t growth_of(const struct splitter *s)
+{
+    enum { TIME_OF_DAY = 24, DOUBLE = 26 };
+    size_t growth = 0;
+
+    for (size_t i = 0; i < s->header.n; i++) {
+        const struct tl_type *type = &s->schema->columns[s->header.column[i]].type;
+
+        if (type->id == TL_TYPE_DECIMAL)
+            growth += (size_t)type->scale + 2;
+        else if (type->id == TL_TYPE_TIMESTAMP || type->id == TL_TYPE_TIMESTAMPTZ)
+            growth += TIME_OF_DAY;
+        else if (type->id == TL_TYPE_DOUBLE)
+            growth += DOUBLE;
+    }
+    return growth;
+}
+
 static int take_header(struct splitter *s, struct tl_error *err)
 {
     struct tl_scan_record found;
@@ -474,6 +493,7 @@ static int take_header(struct splitter *s, struct tl_error *err)
         consume(s, found.len + found.end_len, found.lines);
     }
     settle_key(s);
+    batches_set_growth(s->batches, growth_of(s));
     return 0;
 }
 
