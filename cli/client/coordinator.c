@@ -8,6 +8,7 @@
 
 enum {
     CALL_MS = 30 * 1000,
+    PROGRESS_MS = 2000,     /* not worth waiting for: it is told again a second later */
     CHANGE_MS = 120 * 1000, /* what writes into every partition may take its time */
     PAGE = 500,             /* objects of a list in one answer */
     PATH_MAX_BYTES = 16 << 10
@@ -278,7 +279,8 @@ int coordinator_upload_patch(struct coordinator *c, const char *id, const json_t
     int rc = start_path(c, &path, err, "uploads", id, NULL);
 
     if (!rc)
-        rc = call(c, "PATCH", path.data, change, CALL_MS, out, err);
+        rc = call(c, "PATCH", path.data, change, json_object_get(change, "state") ? CALL_MS : PROGRESS_MS,
+                  out, err);
     tl_buf_release(&path);
     return rc;
 }

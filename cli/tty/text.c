@@ -28,7 +28,7 @@ static size_t show(const char *s, size_t n, char escape[8], const char **shown, 
                    size_t *columns)
 {
     size_t len = tl_utf8_char(s, n);
-    int width = len ? wcwidth(decode(s, len)) : -1;
+    int width = len && *s ? wcwidth(decode(s, len)) : -1; /* NUL has no width, but is not shown either */
 
     if (width >= 0) {
         *shown = s;

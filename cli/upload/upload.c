@@ -354,8 +354,14 @@ static int run(struct upload *u, struct tl_error *err)
 {
     enum session_kind kind;
 
-    if (look(u, err) || begin(u, &kind, err))
-        return -1;
+    if (look(u, err) || begin(u, &kind, err)) {
+        int number = interrupt_signal(u->ui->interrupt);
+
+        if (!number)
+            return -1;
+        upload_ui_warn(u->ui, "interrupted; nothing was sent");
+        return interrupt_exit_code(number);
+    }
     switch (kind) {
     case SESSION_ENDED:
         upload_ui_note(u->ui, "upload %s of this file has ended already: nothing is sent", u->id);

@@ -89,9 +89,13 @@ failed:
 static int changed(const char *id, const json_t *was, const json_t *is, struct tl_error *err)
 {
     const char *name = json_string_value(json_object_get(is, "name"));
+    const char *other = json_string_value(json_object_get(was, "name"));
     json_int_t before = json_integer_value(json_object_get(was, "bytes"));
     json_int_t now = json_integer_value(json_object_get(is, "bytes"));
 
+    if (name && other && strcmp(basename(name), basename(other)) != 0)
+        return tl_fail(err, TL_E_CONFLICT, "upload %s was made of %s, and %s is not the same", id, other,
+                       name);
     if (before != now)
         return tl_fail(err, TL_E_CONFLICT,
                        "%s has changed since upload %s began: it had %lld bytes, and has %lld now",

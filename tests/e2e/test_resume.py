@@ -102,7 +102,7 @@ class Resume(SharedTestCase):
         refused = self.tload("upload", path, "--table", other, "--id", f"u-{table}", exit=2)
         self.assertIn("another table", refused.stderr)
         refused = self.tload("upload", self.write("b.csv", "id,v\n2,y\n"), "--table", table, "--id", f"u-{table}", exit=2)
-        self.assertIn("has changed", refused.stderr)
+        self.assertIn("b.csv is not the same", refused.stderr)
         self.assertEqual(self.query(f"select * from {table}"), [(1, "x")])
         self.assertIn("no upload", self.tload("resume", "nothing-of-that-name", exit=2).stderr)
 
