@@ -359,6 +359,8 @@ static int run(struct upload *u, struct tl_error *err)
 
         if (!number)
             return -1;
+        if (u->id[0])
+            return ended_early(u, err);
         upload_ui_warn(u->ui, "interrupted; nothing was sent");
         return interrupt_exit_code(number);
     }
