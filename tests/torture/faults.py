@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can go wrong, drawn from a seed: when, what, to whom, for how long. Several at a time."""
 
+import contextlib
 import re
 import signal
 import sqlite3
@@ -48,9 +49,10 @@ KINDS = {
 }
 
 
-def draw(rng, seconds, count):
+def draw(rng, seconds, count, only=None):
+    """only: of this kind alone."""
     points = failpoints()
-    kinds = [k for k in KINDS if k != "failpoint" or points]
+    kinds = [only] if only else [k for k in KINDS if k != "failpoint" or points]
     schedule = []
     for _ in range(count):
         kind = rng.choices(kinds, [KINDS[k] for k in kinds])[0]
@@ -156,18 +158,24 @@ class Tormentor:
         return d.name
 
     def zombie(self, fault):
-        """Stopped until others have taken over its partitions; then it comes back, and they stay for a while."""
+        """
+        Stopped with work in hand, as the sink is locked just then, until others have taken over its partitions; then it
+        comes back, and they stay for a while.
+        """
         self.storms += 1
         other = self.world.daemon(f"storm{self.storms}", "validate,sink,errors")
 
         def what(d):
-            d.process.signal(signal.SIGSTOP)
+            with self.locked_database():
+                time.sleep(1.5)
+                d.process.signal(signal.SIGSTOP)
             self.last(fault)
             d.process.signal(signal.SIGCONT)
             time.sleep(1)
 
         other.start()
         self.world.extra.append(other)
+        time.sleep(3)  # until it has its share
         outcome = self.on_daemon(fault, what)
         other.terminate()
         return outcome
@@ -240,17 +248,22 @@ class Tormentor:
             self.world.proxy.cut()
         self.world.proxy.stall(False)
 
-    def lock_database(self, fault):
+    @contextlib.contextmanager
+    def locked_database(self):
+        """Gives why not, or None when it is locked."""
+        why = connection = None
         try:
-            connection = sqlite3.connect(self.world.database.path, timeout=2, isolation_level=None)
-        except sqlite3.Error:
-            return "there is none yet"
-        try:
+            connection = sqlite3.connect(f"file:{self.world.database.path}?mode=rw", uri=True, timeout=2, isolation_level=None)
             connection.execute("BEGIN IMMEDIATE")
-            self.last(fault)
-            connection.execute("ROLLBACK")
         except sqlite3.Error as e:
-            return f"not got: {e}"
+            why = e
+        try:
+            yield why
         finally:
-            connection.close()
-        return ""
+            if connection:
+                connection.close()  # rolls back
+
+    def lock_database(self, fault):
+        with self.locked_database() as why:
+            self.last(fault)
+        return f"not got: {why}" if why else ""

@@ -5,7 +5,8 @@ and the product as it is must show nothing with the same seed.
 
     selftest.py [NAME]...      of mutants/NAME.patch; all by default
 
-A patch says which seeds are tried, on a line "seeds: 1 2 3" ahead of the diff. The last line is "N passed, N failed".
+A patch says which seeds are tried, on a line "seeds: 1 2 3" ahead of the diff, with "only KIND" behind them when the faults
+are all to be of one kind. The last line is "N passed, N failed".
 """
 
 import os
@@ -39,10 +40,10 @@ def build(directory, patch=None):
     return made
 
 
-def difference(made, seed):
+def difference(made, seed, only):
     """What the torture says of that product: None when nothing differs."""
     done = subprocess.run(
-        [ROOT / "tests/torture/torture.py", "--seed", seed, "--discard"],
+        [ROOT / "tests/torture/torture.py", "--discard", "--seed", seed, *(["--only", only] if only else [])],
         env={**os.environ, "BUILD": made}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
     )
     found = re.search(r"^difference: (.*)$", done.stdout.decode(errors="replace"), re.M)
@@ -55,20 +56,21 @@ class Selftest:
         self.whole = None
         self.sound = {}  # seed to what the product as it is shows with it
 
-    def product_fails(self, seed):
+    def product_fails(self, seed, only):
         """A seed with which the product as it is differs as well says nothing."""
-        if seed not in self.sound:
+        if (seed, only) not in self.sound:
             if self.whole is None:
                 self.whole = build(tempfile.mkdtemp(dir=self.directory))
-            self.sound[seed] = difference(self.whole, seed)
-        return self.sound[seed]
+            self.sound[seed, only] = difference(self.whole, seed, only)
+        return self.sound[seed, only]
 
     def try_mutant(self, patch):
         """What gives it away; None when nothing does."""
         made = build(tempfile.mkdtemp(dir=self.directory), patch)
-        for seed in re.search(r"^seeds:((?: \d+)+)$", patch.read_text(), re.M).group(1).split():
-            shown = difference(made, seed)
-            if shown and not self.product_fails(seed):
+        seeds, only = re.search(r"^seeds:((?: \d+)+)(?: only (\w+))?$", patch.read_text(), re.M).groups()
+        for seed in seeds.split():
+            shown = difference(made, seed, only)
+            if shown and not self.product_fails(seed, only):
                 return f"seed {seed}: {shown}"
         return None
 

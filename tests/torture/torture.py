@@ -30,7 +30,7 @@ sys.dont_write_bytecode = True
 
 from tests.lib.process import scaled  # noqa: E402, the path comes first
 from tests.torture import oracle  # noqa: E402
-from tests.torture.faults import Tormentor, draw  # noqa: E402
+from tests.torture.faults import KINDS, Tormentor, draw  # noqa: E402
 from tests.torture.oracle import Difference, Model  # noqa: E402
 from tests.torture.workload import Workload  # noqa: E402
 from tests.torture.world import World  # noqa: E402
@@ -40,7 +40,7 @@ EXITS = {0: ("done",), 3: ("done_with_errors",)}
 
 
 class Run:
-    def __init__(self, seed):
+    def __init__(self, seed, only=None):
         self.seed = seed
         rng = random.Random(seed)
         self.seconds = rng.uniform(6, 16)
@@ -52,7 +52,7 @@ class Run:
             "validate": {"threads": rng.randrange(1, 4)},
             "sink": {"commit_rows": rng.choice((1, 100, 100000)), "commit_ms": rng.choice((10, 200))},
         }
-        self.schedule = draw(rng, self.seconds, rng.randrange(4, 13))
+        self.schedule = draw(rng, self.seconds, rng.randrange(4, 13), only)
         self.tormentor = None
         self.world = None
 
@@ -174,10 +174,10 @@ class Run:
         )
 
 
-def one(seed, verbose, discard):
+def one(seed, options):
     """True when nothing differed."""
     began = time.monotonic()
-    run = Run(seed)
+    run = Run(seed, options.only)
     trouble = None
     try:
         run.run()
@@ -191,18 +191,19 @@ def one(seed, verbose, discard):
     took = time.monotonic() - began
     if trouble is None:
         print(f"ok   seed {seed} ({took:.0f} s): {run.summary()}", flush=True)
-        shutil.rmtree(run.dir, ignore_errors=True)
+        if not options.keep:
+            shutil.rmtree(run.dir, ignore_errors=True)
     else:
-        print(f"FAIL seed {seed} ({took:.0f} s)" + ("" if discard else f"; everything is in {run.dir}"))
+        print(f"FAIL seed {seed} ({took:.0f} s)" + ("" if options.discard else f"; everything is in {run.dir}"))
         print(f"  {'four processes' if run.split else 'one process'}, {run.settings}")
         for u in run.workload.uploads:
             print(f"  {u.start_s:5.1f} s  upload {u.id} to {u.table}: {len(u.truths)} rows, for {u.trickle_s:.1f} s")
-    if trouble or verbose:
+    if trouble or options.verbose:
         for fault in run.schedule:
             print(f"  {fault}")
     if trouble:
         print(f"difference: {trouble}", flush=True)
-        if discard:
+        if options.discard:
             shutil.rmtree(run.dir, ignore_errors=True)
     return trouble is None
 
@@ -217,6 +218,8 @@ def main():
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--keep-going", action="store_true", help="after a difference, too")
     parser.add_argument("--discard", action="store_true", help="keep no directory")
+    parser.add_argument("--only", choices=sorted(KINDS), metavar="KIND", help="faults of this kind alone")
+    parser.add_argument("--keep", action="store_true", help="keep all directories")
     parser.add_argument("-v", dest="verbose", action="store_true")
     options = parser.parse_args()
 
@@ -226,7 +229,7 @@ def main():
     until = time.monotonic() + 60 * options.minutes if options.minutes else 0
     passed = failed = faults = 0
     while True:
-        if one(seed, options.verbose, options.discard):
+        if one(seed, options):
             passed += 1
         else:
             failed += 1
