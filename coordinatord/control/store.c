@@ -226,7 +226,7 @@ int store_text_dup(sqlite3_stmt *st, int column, char **out, struct tl_error *er
 
 /* --- opening --- */
 
-static int exec(struct store *s, const char *sql, struct tl_error *err)
+int store_exec(struct store *s, const char *sql, struct tl_error *err)
 {
     if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
         return store_fail(s, "setting up", err);
@@ -258,10 +258,10 @@ static int migrate_in_transaction(struct store *s, const char *path, struct tl_e
                        "%s was made by a newer version of coordinatord (%d; this one knows %zu)", path,
                        version, TL_ARRAY_LEN(migrations));
     for (; version < (int)TL_ARRAY_LEN(migrations); version++) {
-        if (exec(s, migrations[version], err) < 0)
+        if (store_exec(s, migrations[version], err) < 0)
             return -1;
         snprintf(pragma, sizeof pragma, "PRAGMA user_version=%d", version + 1);
-        if (exec(s, pragma, err) < 0)
+        if (store_exec(s, pragma, err) < 0)
             return -1;
     }
     return 0;
@@ -269,7 +269,7 @@ static int migrate_in_transaction(struct store *s, const char *path, struct tl_e
 
 static int set_up(struct store *s, const char *path, struct tl_error *err)
 {
-    if (exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", err) < 0 ||
+    if (store_exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;", err) < 0 ||
         store_begin(s, err) < 0)
         return -1;
     return store_end(s, migrate_in_transaction(s, path, err), err);

@@ -95,6 +95,11 @@ int store_version_activate(struct store *s, int64_t table_id, int32_t version, b
 int store_upload_add(struct store *s, struct upload *u, struct tl_error *err) TL_MUST_CHECK;
 /* State, wish, reason, counts, times. */
 int store_upload_save(struct store *s, const struct upload *u, struct tl_error *err) TL_MUST_CHECK;
+/*
+ * The same for what a crash of the process must not undo, but one of the machine may: without a sync, since
+ * it is told once a second for each upload.
+ */
+int store_upload_progress(struct store *s, const struct upload *u, struct tl_error *err) TL_MUST_CHECK;
 /* 1, or 0. out is the caller's to release. */
 int store_upload_find(struct store *s, const char *tenant, const char *id, struct upload *out,
                       struct tl_error *err) TL_MUST_CHECK;

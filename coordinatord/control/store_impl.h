@@ -39,6 +39,8 @@ void store_done(sqlite3_stmt *st);
 #define store_run(s, which, err, ...) store_finish(s, store_bind(s, which, err, __VA_ARGS__), err)
 int store_finish(struct store *s, sqlite3_stmt *st, struct tl_error *err) TL_MUST_CHECK;
 
+/* Statements without parameters and answers. Under the lock. */
+int store_exec(struct store *s, const char *sql, struct tl_error *err) TL_MUST_CHECK;
 int store_begin(struct store *s, struct tl_error *err) TL_MUST_CHECK;
 /* Commits when rc is 0 and rolls back otherwise, or when that fails. Returns what then holds: 0 or -1. */
 int store_end(struct store *s, int rc, struct tl_error *err) TL_MUST_CHECK;

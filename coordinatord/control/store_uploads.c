@@ -41,14 +41,33 @@ int store_upload_add(struct store *s, struct upload *u, struct tl_error *err)
     return rc;
 }
 
+static int save(struct store *s, const struct upload *u, struct tl_error *err)
+{
+    return store_run(s, ST_UPLOAD_SAVE, err, "itttiiiiiii", u->rowid, upload_state_name(u->state),
+                     wish_name(u), u->reason, u->rows_read, u->rows_applied, u->rows_rejected,
+                     u->errors_stored, u->bytes_sent, u->finished_ms, u->change);
+}
+
 int store_upload_save(struct store *s, const struct upload *u, struct tl_error *err)
 {
     int rc;
 
     store_lock(s);
-    rc = store_run(s, ST_UPLOAD_SAVE, err, "itttiiiiiii", u->rowid, upload_state_name(u->state), wish_name(u),
-                   u->reason, u->rows_read, u->rows_applied, u->rows_rejected, u->errors_stored,
-                   u->bytes_sent, u->finished_ms, u->change);
+    rc = save(s, u, err);
+    store_unlock(s);
+    return rc;
+}
+
+int store_upload_progress(struct store *s, const struct upload *u, struct tl_error *err)
+{
+    int rc;
+
+    store_lock(s);
+    rc = store_exec(s, "PRAGMA synchronous=OFF", err);
+    if (rc == 0)
+        rc = save(s, u, err);
+    if (store_exec(s, "PRAGMA synchronous=FULL", err) < 0)
+        rc = -1;
     store_unlock(s);
     return rc;
 }

@@ -455,7 +455,7 @@ static int apply_patch(struct control *c, struct live *l, const struct patch *p,
     } else {
         if (live_waiting_update(c, l, l->heard_ms) || moved)
             live_changed(c, l);
-        return 0;
+        return moved ? store_upload_progress(c->store, &l->u, err) : 0;
     }
     if (live_store(c, l, &before, err) < 0)
         return -1;
