@@ -114,7 +114,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 
 # A program of the tests: its own object, what the line below adds, all three libraries.
 $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
-		$(call objects,$(UNIT_SUPPORT)) $(LIBCLI) $(LIBCOORDINATORD) $(LIBTLOAD)
+		$(call objects,$(UNIT_SUPPORT)) $(TSAN) $(LIBCLI) $(LIBCOORDINATORD) $(LIBTLOAD)
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs $(TEST_LIBRARIES))
 
