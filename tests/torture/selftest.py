@@ -80,7 +80,8 @@ def interrupted(number, _frame):
 
 
 def main():
-    signal.signal(signal.SIGTERM, interrupted)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
     passed = failed = 0
     patches = [MUTANTS / f"{name}.patch" for name in sys.argv[1:]] or sorted(MUTANTS.glob("*.patch"))
     directory = tempfile.mkdtemp(prefix="tload-mutants-")

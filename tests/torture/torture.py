@@ -224,7 +224,8 @@ def main():
     options = parser.parse_args()
 
     os.chdir(ROOT)
-    signal.signal(signal.SIGTERM, interrupted)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
     seed = options.seed if options.seed is not None else int(time.time())
     until = time.monotonic() + 60 * options.minutes if options.minutes else 0
     passed = failed = faults = 0
