@@ -30,7 +30,7 @@
 
 enum {
     UNACKED_MAX = 64,
-    PRODUCER_QUEUE = 16 * 1024 * 1024,
+    PRODUCER_QUEUE = 8 * 1024 * 1024,
     RETRY_MS = 500,
     RESTART_MS = 1000,
     POP_BUSY_MS = 20, /* acks are due soon */
@@ -477,7 +477,7 @@ const struct role_ops validator_role = {
     .name = "validate",
     .topic = TL_TOPIC_RAW_INPUT,
     .from_stored = true,
-    .queue_bytes = 24 * 1024 * 1024,
+    .queue_bytes = 16 * 1024 * 1024,
     .width = width,
     .open = on_open,
     .close = on_close,
