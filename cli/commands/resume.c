@@ -13,16 +13,7 @@
 #include "shared/wire/dialect.h"
 
 static const struct option options[] = {
-    {.name = "detach",
-     .letter = 'd',
-     .kind = OPTION_FLAG,
-     .help = "end when all is sent; print the upload's id, and do not wait for the outcome"},
-    {.name = "timeout",
-     .kind = OPTION_NUMBER,
-     .arg = "SECONDS",
-     .min = 0,
-     .max = 31536000,
-     .help = "wait so long for the outcome, then end with 124; the upload goes on"},
+    OUTCOME_OPTIONS,
     {.name = NULL},
 };
 
@@ -88,22 +79,6 @@ static int get_source(struct cli *cli, const char *id, json_t **source, struct t
     return rc;
 }
 
-static int resume(struct cli *cli, const struct upload_options *o, struct tl_error *err)
-{
-    struct interrupt *interrupt = interrupt_start(err);
-    struct upload_ui ui;
-    int rc = -1;
-
-    if (!interrupt)
-        return -1;
-    if (upload_ui_init(&ui, cli, interrupt, err) == 0) {
-        rc = upload_run(o, &ui, err);
-        upload_ui_release(&ui);
-    }
-    interrupt_stop(interrupt);
-    return rc;
-}
-
 static int run(struct cli *cli, const struct args *args, struct tl_error *err)
 {
     int64_t timeout = args_number(args, "timeout", -1);
@@ -119,7 +94,7 @@ static int run(struct cli *cli, const struct args *args, struct tl_error *err)
     int rc = -1;
 
     if (get_source(cli, o.id, &source, err) == 0 && read_source(source, &paths, &o, err) == 0)
-        rc = resume(cli, &o, err);
+        rc = upload_command(cli, &o, err);
     upload_options_release(&o);
     free(paths);
     json_decref(source);

@@ -3,22 +3,14 @@
 #include "cli/upload/upload.h"
 #include "cli/cli.h"
 #include "cli/upload/options.h"
-#include "cli/upload/ui.h"
 
 static int run(struct cli *cli, const struct args *args, struct tl_error *err)
 {
     struct upload_options options;
-    struct interrupt *interrupt;
-    struct upload_ui ui;
-    int rc = -1;
+    int rc = upload_options_read(&options, args, cli->settings, err);
 
-    if (upload_options_read(&options, args, cli->settings, err) == 0 && (interrupt = interrupt_start(err))) {
-        if (upload_ui_init(&ui, cli, interrupt, err) == 0) {
-            rc = upload_run(&options, &ui, err);
-            upload_ui_release(&ui);
-        }
-        interrupt_stop(interrupt);
-    }
+    if (!rc)
+        rc = upload_command(cli, &options, err);
     upload_options_release(&options);
     return rc;
 }

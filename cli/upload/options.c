@@ -59,16 +59,7 @@ const struct option upload_option_table[] = {
      .more =
          "For commands that are run again and again, as by cron. An unfinished upload of the same file is "
          "gone on with."},
-    {.name = "detach",
-     .letter = 'd',
-     .kind = OPTION_FLAG,
-     .help = "end when all is sent; print the upload's id, and do not wait for the outcome"},
-    {.name = "timeout",
-     .kind = OPTION_NUMBER,
-     .arg = "SECONDS",
-     .min = 0,
-     .max = 31536000,
-     .help = "wait so long for the outcome, then end with 124; the upload goes on"},
+    OUTCOME_OPTIONS,
     {.name = NULL},
 };
 

@@ -37,6 +37,17 @@ struct upload_options {
         *compression; /* "none", "lz4", "zstd"; NULL: what the coordinator says, or the built-in default */
 };
 
+/* How the outcome is waited for; for a command's table of options. */
+#define OUTCOME_OPTIONS                                                                        \
+    {.name = "detach",                                                                         \
+     .letter = 'd',                                                                            \
+     .kind = OPTION_FLAG,                                                                      \
+     .help = "end when all is sent; print the upload's id, and do not wait for the outcome"},  \
+    {                                                                                          \
+        .name = "timeout", .kind = OPTION_NUMBER, .arg = "SECONDS", .min = 0, .max = 31536000, \
+        .help = "wait so long for the outcome, then end with 124; the upload goes on"          \
+    }
+
 extern const struct option upload_option_table[];
 
 /* TL_E_USAGE for what does not go together. upload_options_release is due in either case. */

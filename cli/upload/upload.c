@@ -412,3 +412,19 @@ int upload_run(const struct upload_options *options, struct upload_ui *ui, struc
     free(u.skip);
     return rc;
 }
+
+int upload_command(struct cli *cli, const struct upload_options *options, struct tl_error *err)
+{
+    struct interrupt *interrupt = interrupt_start(err);
+    struct upload_ui ui;
+    int rc = -1;
+
+    if (!interrupt)
+        return -1;
+    if (upload_ui_init(&ui, cli, interrupt, err) == 0) {
+        rc = upload_run(options, &ui, err);
+        upload_ui_release(&ui);
+    }
+    interrupt_stop(interrupt);
+    return rc;
+}

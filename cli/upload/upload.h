@@ -17,4 +17,7 @@
 /* Returns the exit code, or -1 with *err. */
 int upload_run(const struct upload_options *options, struct upload_ui *ui, struct tl_error *err);
 
+/* The same for a command: with signals taken and progress shown. No other thread has been made before. */
+int upload_command(struct cli *cli, const struct upload_options *options, struct tl_error *err);
+
 #endif

@@ -158,6 +158,10 @@ json_t *upload_to_json(const struct upload *u, const char *waiting);
 int upload_answer(struct control *c, const char *tenant, const char *id, json_t **answer,
                   struct tl_error *err) TL_MUST_CHECK;
 
+/* As the store has it, the caller's to release. TL_E_NOT_FOUND also for an id that can't be one. */
+int upload_stored(struct control *c, const char *tenant, const char *id, struct upload *u,
+                  struct tl_error *err) TL_MUST_CHECK;
+
 /* session.c: what a sender needs, put into its answer. id NULL: the ledger has nothing of it. */
 int upload_session(struct control *c, const struct tenant *t, const char *id, json_t *schema, json_t *answer,
                    struct tl_error *err) TL_MUST_CHECK;

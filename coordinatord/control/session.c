@@ -188,13 +188,6 @@ static int resume(struct control *c, struct tenant *t, const struct upload *u, c
     return rc;
 }
 
-static int find(struct control *c, const char *tenant, const char *id, struct upload *u, struct tl_error *err)
-{
-    int rc = tl_upload_id_valid(tl_str(id)) ? store_upload_find(c->store, tenant, id, u, err) : 0;
-
-    return rc == 0 ? tl_fail(err, TL_E_NOT_FOUND, "no upload \"%.64s\"", id) : rc < 0 ? -1 : 0;
-}
-
 int control_upload_resume(struct control *c, const char *tenant, const char *id, const json_t *request,
                           json_t **answer, struct tl_error *err)
 {
@@ -202,7 +195,8 @@ int control_upload_resume(struct control *c, const char *tenant, const char *id,
     struct upload u;
     int rc;
 
-    if (!t || control_running(c, err) < 0 || tenant_usable(c, t, err) < 0 || find(c, tenant, id, &u, err) < 0)
+    if (!t || control_running(c, err) < 0 || tenant_usable(c, t, err) < 0 ||
+        upload_stored(c, tenant, id, &u, err) < 0)
         return -1;
     rc = resume(c, t, &u, request, answer, err);
     upload_release(&u);
@@ -215,7 +209,7 @@ int control_upload_source(struct control *c, const char *tenant, const char *id,
     struct upload u;
     json_t *files, *options;
 
-    if (!tenant_find(c, tenant, err) || find(c, tenant, id, &u, err) < 0)
+    if (!tenant_find(c, tenant, err) || upload_stored(c, tenant, id, &u, err) < 0)
         return -1;
     files = json_loads(u.files, 0, NULL);
     options = u.options ? json_loads(u.options, 0, NULL) : json_null();

@@ -289,9 +289,8 @@ static int no_such_upload(const char *id, struct tl_error *err)
     return tl_fail(err, TL_E_NOT_FOUND, "no upload \"%.64s\"", tl_upload_id_valid(tl_str(id)) ? id : "?");
 }
 
-/* One that is not live. */
-static int stored_upload(struct control *c, const char *tenant, const char *id, struct upload *u,
-                         struct tl_error *err)
+int upload_stored(struct control *c, const char *tenant, const char *id, struct upload *u,
+                  struct tl_error *err)
 {
     int rc = store_upload_find(c->store, tenant, id, u, err);
 
@@ -304,7 +303,7 @@ static int stored_to_json(struct control *c, const char *tenant, const char *id,
     struct upload u;
     int rc;
 
-    if (stored_upload(c, tenant, id, &u, err) < 0)
+    if (upload_stored(c, tenant, id, &u, err) < 0)
         return -1;
     rc = control_answer(upload_to_json(&u, NULL), answer, err);
     upload_release(&u);
@@ -476,7 +475,7 @@ static int patch_stored(struct control *c, const char *tenant, const char *id, c
     bool failed = p->state && strcmp(p->state, "failed") == 0;
     int rc = 0;
 
-    if (stored_upload(c, tenant, id, &u, err) < 0)
+    if (upload_stored(c, tenant, id, &u, err) < 0)
         return -1;
     if (failed || (u.state != UPLOAD_DONE && u.state != UPLOAD_DONE_WITH_ERRORS))
         rc = tl_fail(err, TL_E_CONFLICT, "upload %s is %s already", u.id, upload_state_name(u.state));
