@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/tty/text.h"
+#include "shared/base/failpoint.h"
 #include "shared/http/client.h"
 
 static const char system_config[] = "/etc/tload/config";
@@ -140,6 +141,8 @@ int cli_main(int argc, char **argv)
     hold_standard_descriptors();
     set_locale();
     rc = args_parse(&args, argc, argv, &err);
+    if (!rc)
+        rc = tl_failpoint_arm(getenv("TLOAD_FAILPOINT"), &err);
     if (!rc) {
         cli.json = args_flag(&args, "json");
         cli.quiet = args_flag(&args, "quiet");

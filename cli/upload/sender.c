@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/failpoint.h"
 #include "shared/kafka/producer.h"
 
 enum {
@@ -74,6 +75,7 @@ static void on_ack(void *app, void *message_app, int64_t offset, const struct tl
         s->acked_any = true;
         s->moved = tl_clock_ms();
         outgoing_free(s, message_app);
+        TL_FAILPOINT(SEND_AFTER_ACK);
     } else if (err->code != TL_E_INTERRUPTED &&
                (!s->failed || (s->failure.code == TL_E_FATAL && err->code != TL_E_FATAL))) {
         /* What was wrong with the message itself tells more than that the producer can't go on after it. */
@@ -282,6 +284,7 @@ int sender_send(struct sender *s, const struct batch *batch, struct tl_error *er
         free(batch->malformed);
         return 0;
     }
+    TL_FAILPOINT(SEND_BEFORE_BATCH);
     m = calloc(1, sizeof *m);
     if (!m) {
         free(batch->value);

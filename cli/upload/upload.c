@@ -12,6 +12,7 @@
 #include "cli/upload/session.h"
 #include "cli/upload/sources.h"
 #include "shared/base/clock.h"
+#include "shared/base/failpoint.h"
 #include "shared/wire/dialect.h"
 
 enum { TELL_EVERY_MS = 1000 };
@@ -254,6 +255,7 @@ static int begin(struct upload *u, enum session_kind *kind, struct tl_error *err
 
 static int send_all(struct upload *u, struct tl_error *err)
 {
+    TL_FAILPOINT(SEND_BEFORE_FIRST);
     for (u->at = 0; u->at < u->sources.n; u->at++) {
         u->file_begun = false;
         if (splitter_run(u->splitter, u->sources.item[u->at].source, err))
@@ -261,10 +263,14 @@ static int send_all(struct upload *u, struct tl_error *err)
     }
     if (sender_flush(u->sender, err))
         return -1;
+    TL_FAILPOINT(SEND_BEFORE_END);
     for (int32_t p = 0; p < u->partitions; p++)
         if (sender_end(u->sender, p, splitter_batches(u->splitter, p), splitter_rows(u->splitter, p), err))
             return -1;
-    return sender_flush(u->sender, err);
+    if (sender_flush(u->sender, err))
+        return -1;
+    TL_FAILPOINT(SEND_AFTER_END);
+    return 0;
 }
 
 static int tell_sent(struct upload *u, struct tl_error *err)

@@ -194,7 +194,8 @@ int store_end(struct store *s, int rc, struct tl_error *err)
 {
     struct tl_error ignored;
 
-    TL_FAILPOINT(CONTROL_BEFORE_COMMIT);
+    if (rc == 0 && TL_FAILPOINT_FAILS(CONTROL_BEFORE_COMMIT, err))
+        rc = -1;
     if (rc == 0 && store_run(s, ST_COMMIT, err, "") == 0) {
         TL_FAILPOINT(CONTROL_AFTER_COMMIT);
         return 0;

@@ -196,14 +196,13 @@ static int sync_way(struct errstore *s, size_t which, struct tl_error *err)
 
 static int dir_sync(struct errstore *s, struct tl_error *err)
 {
-    int failed;
+    int failed = TL_FAILPOINT_FAILS(ERRORS_BEFORE_SYNC, err) ? -1 : sync_files(s, err);
 
-    TL_FAILPOINT(ERRORS_BEFORE_SYNC);
-    failed = sync_files(s, err);
     for (size_t i = 0; !failed && i < s->ndirs; i++)
         failed = sync_way(s, i, err);
     forget_pending(s);
-    TL_FAILPOINT(ERRORS_AFTER_SYNC);
+    if (!failed && TL_FAILPOINT_FAILS(ERRORS_AFTER_SYNC, err))
+        failed = -1;
     return failed;
 }
 

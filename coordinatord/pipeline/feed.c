@@ -205,6 +205,7 @@ bool feed_begin(struct feed *f)
 
     if (f->in_transaction)
         return true;
+    TL_FAILPOINT(SINK_BEFORE_BEGIN);
     while (f->ops->begin(f->sink, &err)) {
         /* Nothing is in hand yet, so another writer's lock is waited for without giving anything up. */
         if (err.code == TL_E_AGAIN && worker_wait(f->worker, LOCKED_MS, NULL, NULL))
@@ -226,7 +227,8 @@ void feed_applied(struct lane *lane, const struct tl_message *m)
 
 static int move_offsets(struct feed *f, struct tl_error *err)
 {
-    TL_FAILPOINT(SINK_BEFORE_OFFSETS);
+    if (TL_FAILPOINT_FAILS(SINK_BEFORE_OFFSETS, err))
+        return -1;
     for (struct lane *l = f->worker->lanes; l; l = l->next) {
         struct feed_lane *fl = l->state;
 
@@ -234,11 +236,9 @@ static int move_offsets(struct feed *f, struct tl_error *err)
             f->ops->offset_move(f->sink, l->topic, l->partition, fl->committed, fl->next, err))
             return -1;
     }
-    TL_FAILPOINT(SINK_BEFORE_COMMIT);
-    if (f->ops->commit(f->sink, err))
+    if (TL_FAILPOINT_FAILS(SINK_BEFORE_COMMIT, err) || f->ops->commit(f->sink, err))
         return -1;
-    TL_FAILPOINT(SINK_AFTER_COMMIT);
-    return 0;
+    return TL_FAILPOINT_FAILS(SINK_AFTER_COMMIT, err) ? -1 : 0;
 }
 
 bool feed_commit(struct feed *f)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shared/base/failpoint.h"
 #include "shared/check/errorlines.h"
 #include "shared/kafka/fetcher.h"
 #include "shared/kafka/producer.h"
@@ -191,5 +192,6 @@ int refused_report(struct refused *r, const struct tl_message *m, const struct t
     else
         rc = find_rows(r, schema, err);
     tl_message_release(&raw);
+    TL_FAILPOINT(SINK_AFTER_REFUSED);
     return rc;
 }

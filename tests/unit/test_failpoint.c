@@ -13,7 +13,12 @@
 
 #include "shared/base/failpoint.h"
 
-/* Passes a point so often in a process of its own, armed so. Returns how that ended: 0, or the signal. */
+enum { FAILED = 1000 };
+
+/*
+ * Passes a point so often in a process of its own, armed so. Returns how that ended: 0, FAILED and how often, or the
+ * signal that ended or stopped it.
+ */
 static int pass(const char *spec, int times)
 {
     const struct rlimit no_core = {0};
@@ -22,18 +27,29 @@ static int pass(const char *spec, int times)
 
     if (pid == 0) {
         struct tl_error err;
+        int failed = 0;
 
         signal(SIGABRT, SIG_DFL); /* not the test's */
         if (setrlimit(RLIMIT_CORE, &no_core) || tl_failpoint_arm(spec, &err))
             _exit(1);
         for (int i = 0; i < times; i++)
-            TL_FAILPOINT(SINK_BEFORE_COMMIT);
-        _exit(0);
+            failed += TL_FAILPOINT_FAILS(SINK_BEFORE_COMMIT, &err);
+        _exit(failed ? 100 + failed : 0);
     }
     assert_true(pid > 0);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    if (WIFSTOPPED(status)) {
+        int stopped = WSTOPSIG(status);
+
+        kill(pid, SIGCONT);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        return stopped;
+    }
+    if (WIFSIGNALED(status))
+        return WTERMSIG(status);
+    assert_int_not_equal(WEXITSTATUS(status), 1);
+    return WEXITSTATUS(status) ? FAILED + WEXITSTATUS(status) - 100 : 0;
 }
 
 static void test_pass(void **state)
@@ -46,6 +62,11 @@ static void test_pass(void **state)
     assert_int_equal(pass("sink.before_commit:3", 2), 0);
     assert_int_equal(pass("sink.before_commit:3", 3), SIGABRT);
     assert_int_equal(pass("sink.after_commit", 3), 0);
+    assert_int_equal(pass("sink.before_commit:3=abort", 3), SIGABRT);
+    assert_int_equal(pass("sink.before_commit:3=stop", 2), 0);
+    assert_int_equal(pass("sink.before_commit:3=stop", 5), SIGSTOP);
+    assert_int_equal(pass("sink.before_commit=fail", 3), FAILED + 1);
+    assert_int_equal(pass("sink.before_commit:4=fail", 3), 0);
 }
 
 static void test_refused(void **state)
@@ -56,6 +77,10 @@ static void test_refused(void **state)
                                         "sink.before_commit:-1",
                                         "sink.before_commit:x",
                                         ":1",
+                                        "sink.before_commit=",
+                                        "sink.before_commit=die",
+                                        "sink.after_store=fail",
+                                        "=stop",
                                         "sink.before_commit:99999999999"};
 
     (void)state;
