@@ -3,6 +3,7 @@
  * import-error ──► the error store, each rejected row once
  *
  *   message (batch seq, part, stage)
+ *     │ attempt_counts  stage sink: only the attempt that was committed; what is not decided yet is waited for
  *     │ errors row of (upload, partition, stage)   (seq, part) is not behind the last one: a new segment
  *     │ store->put      a segment under a name of its own; writing it again overwrites it with the same bytes
  *     │ store->sync     all segments since the last commit are durable
@@ -21,13 +22,21 @@
 #include "coordinatord/pipeline/feed.h"
 #include "shared/base/clock.h"
 
-enum { STORED_MAX = 256, COMMIT_SEGMENTS = 64, COMMIT_MS = 200, QUIET_MS = 5, POP_IDLE_MS = 250 };
+enum {
+    STORED_MAX = 256,
+    COMMIT_SEGMENTS = 64,
+    COMMIT_MS = 200,
+    QUIET_MS = 5,
+    POP_IDLE_MS = 250,
+    UNDECIDED_MS = 10,
+    TELL_AFTER_MS = 2000
+};
 
 struct writer {
     struct feed feed;
     const struct errstore_ops *store_ops;
     struct errstore *store; /* NULL: not open */
-    bool store_failed;      /* the last failure was the store\'s, not the sink\'s */
+    bool store_failed;      /* the last failure was the store's, not the sink's */
     size_t nrows;
     struct stored {
         struct errors_row row;
@@ -79,16 +88,46 @@ static struct stored *row_of(struct writer *wr, const struct tl_envelope *e, int
     return &wr->rows[wr->nrows++];
 }
 
+/*
+ * Whether what an attempt at a batch refused is true: *counts. TL_E_AGAIN: the batch is not applied yet, by this
+ * attempt or another one.
+ */
+static int attempt_counts(struct writer *wr, const struct tl_message *m, const char *upload, bool *counts,
+                          struct tl_error *err)
+{
+    const struct tl_envelope *e = &m->envelope;
+    const struct sink_ops *ops = wr->feed.ops;
+    struct ledger_row row = {0};
+    int64_t attempt;
+    int found;
+
+    /* The ledger first: a commit between the two questions is seen by the second one. */
+    if (ops->ledger_get(wr->feed.sink, upload, m->partition, &row, err) < 0)
+        return -1;
+    found = ops->refused_get(wr->feed.sink, upload, m->partition, e->seq, &attempt, err);
+    if (found < 0)
+        return -1;
+    if (!found && row.last_seq < e->seq && !row.stopped)
+        return tl_fail(err, TL_E_AGAIN, "rows were refused by the sink, which has not committed yet");
+    *counts = found && attempt == e->attempt;
+    return 0;
+}
+
 static int store_segment(struct writer *wr, const struct tl_message *m, struct tl_error *err)
 {
     const struct tl_envelope *e = &m->envelope;
     struct stored *s = row_of(wr, e, m->partition, err);
     int64_t part = TL_MAX(e->part, 1);
+    bool counts = true;
 
     if (!s)
         return -1;
     if (e->seq < s->row.last_seq || (e->seq == s->row.last_seq && part <= s->row.last_part))
         return 0; /* stored and counted before */
+    if (e->stage == TL_STAGE_SINK && attempt_counts(wr, m, s->row.upload, &counts, err))
+        return -1;
+    if (!counts)
+        return 0;
     struct segment_id id = {
         .tenant = wr->feed.worker->tenant.name,
         .upload = s->row.upload,
@@ -137,10 +176,39 @@ static void commit(struct writer *wr)
     forget(wr);
 }
 
+/*
+ * Stores it, waiting until it can be said what of it counts. False: given up.
+ */
+static bool store(struct writer *wr, struct lane *lane, const struct tl_message *m)
+{
+    struct worker *w = wr->feed.worker;
+    int64_t began = tl_clock_ms();
+    bool long_ago = false;
+    struct tl_error err;
+
+    while (store_segment(wr, m, &err)) {
+        bool undecided = err.code == TL_E_AGAIN && !wr->store_failed;
+
+        if (!undecided) {
+            give_up(wr, &err);
+            return false;
+        }
+        if (wr->since) /* what is in hand must not wait with it */
+            commit(wr);
+        long_ago = tl_clock_ms() - began >= TELL_AFTER_MS;
+        if (!worker_wait(w, UNDECIDED_MS, lane, long_ago ? err.text : NULL))
+            return false;
+        if (!((const struct feed_lane *)lane->state)->placed)
+            return false; /* that commit was given up */
+    }
+    if (long_ago)
+        worker_goes_on(w);
+    return true;
+}
+
 static void on_message(struct worker *w, struct lane *lane, const struct tl_message *m)
 {
     struct writer *wr = w->state;
-    struct tl_error err;
 
     wr->got = true;
     if (!wr->store || !feed_wants(&wr->feed, lane, m))
@@ -148,8 +216,7 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
     if (!m->ours || m->envelope.type != TL_MSG_ROWS || !m->envelope.upload.ptr) {
         tl_warn(w->log, "errors", "%s [%d] @%lld is passed over, it is no message of ours: %s", m->topic,
                 m->partition, (long long)m->offset, m->ours ? "no rejected rows" : m->why.text);
-    } else if (store_segment(wr, m, &err)) {
-        give_up(wr, &err);
+    } else if (!store(wr, lane, m)) {
         return;
     }
     feed_applied(lane, m);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "shared/base/failpoint.h"
 #include "shared/check/errorlines.h"
@@ -27,6 +28,7 @@ struct refused {
     struct tl_buf lines;
     int64_t rows; /* in lines */
     int64_t part;
+    int64_t attempt;
     const struct tl_message *m;   /* the validated batch */
     const struct tl_message *raw; /* the raw one */
 };
@@ -117,6 +119,7 @@ static int flush(struct refused *r, struct tl_error *err)
     e.rows = r->rows;
     e.rejected = -1;
     e.part = ++r->part;
+    e.attempt = r->attempt;
     e.stage = TL_STAGE_SINK;
     e.file = r->raw->envelope.file;
     e.columns = tl_str_n(NULL, 0);
@@ -170,13 +173,23 @@ static int find_rows(struct refused *r, const struct tl_schema *schema, struct t
     return rc ? -1 : flush(r, err);
 }
 
+static int draw_attempt(struct refused *r, struct tl_error *err)
+{
+    uint64_t drawn;
+
+    if (getentropy(&drawn, sizeof drawn))
+        return tl_fail(err, TL_E_IO, "the system gives no random numbers");
+    r->attempt = (int64_t)(drawn % INT64_MAX) + 1;
+    return 0;
+}
+
 int refused_report(struct refused *r, const struct tl_message *m, const struct tl_schema *schema,
-                   struct tl_error *err)
+                   int64_t *attempt, struct tl_error *err)
 {
     struct tl_message raw;
     int rc;
 
-    if (make_clients(r, err) ||
+    if (make_clients(r, err) || draw_attempt(r, err) ||
         tl_fetcher_get(r->fetcher, r->raw_topic, m->partition, m->envelope.raw_offset, FETCH_MS, &raw, err))
         return -1;
     r->m = m;
@@ -192,6 +205,7 @@ int refused_report(struct refused *r, const struct tl_message *m, const struct t
     else
         rc = find_rows(r, schema, err);
     tl_message_release(&raw);
+    *attempt = r->attempt;
     TL_FAILPOINT(SINK_AFTER_REFUSED);
     return rc;
 }

@@ -7,8 +7,10 @@
  *                                                            └──► import-error, stage `sink`, acked
  *
  * The validated batch carries nothing for this: it is rare, and the raw batch has all of it. The messages are
- * in import-error before the transaction that counts them commits; when it does not commit they come again,
- * with the same number.
+ * in import-error before the transaction that counts them commits. When it does not commit the batch is tried
+ * again, and other rows may be refused then: so each attempt has a number, drawn by chance, since a process that
+ * was taken for dead knows nothing of the others. The transaction says which attempt it was (refused_put), and
+ * the errors role drops those of all others.
  *
  * Memory: REFUSED_MAX bytes of reasons, and the raw batch. Thread: the worker's.
  */
@@ -28,8 +30,11 @@ void refused_begin(struct refused *r);
 int refused_row(void *app, int64_t index, const char *reason, struct tl_error *err);
 /* Rows that were refused since refused_begin. */
 int64_t refused_count(const struct refused *r);
-/* Tells them; m is the validated batch, schema its version. Waits for Kafka's acks. */
+/*
+ * Tells them; m is the validated batch, schema its version. Waits for Kafka's acks. *attempt: the number that they are
+ * told under, for the ledger.
+ */
 int refused_report(struct refused *r, const struct tl_message *m, const struct tl_schema *schema,
-                   struct tl_error *err) TL_MUST_CHECK;
+                   int64_t *attempt, struct tl_error *err) TL_MUST_CHECK;
 
 #endif

@@ -155,8 +155,20 @@ static void stop_upload(struct ledger_entry *entry, const char *reason)
     entry->dirty = true;
 }
 
+static int tell_refused(struct feeder *fd, const struct tl_message *m, const struct tl_schema *schema,
+                        const struct ledger_row *row, struct tl_error *err)
+{
+    int64_t attempt;
+
+    return refused_report(fd->refused, m, schema, &attempt, err) ||
+                   fd->feed.ops->refused_put(fd->feed.sink, row->upload, row->partition, m->envelope.seq,
+                                             attempt, err)
+               ? -1
+               : 0;
+}
+
 static enum outcome write_rows(struct feeder *fd, const struct tl_message *m, const struct tl_schema *schema,
-                               struct tl_error *err)
+                               const struct ledger_row *row, struct tl_error *err)
 {
     struct sink_batch batch = {
         .schema = schema,
@@ -171,7 +183,7 @@ static enum outcome write_rows(struct feeder *fd, const struct tl_message *m, co
     refused_begin(fd->refused);
     if (batch.nrows && fd->feed.ops->write(fd->feed.sink, &batch, err))
         return FAILED;
-    if (refused_count(fd->refused) && refused_report(fd->refused, m, schema, err))
+    if (refused_count(fd->refused) && tell_refused(fd, m, schema, row, err))
         return FAILED;
     fd->rows += batch.nrows;
     fd->bytes += (int64_t)m->value.len;
@@ -199,7 +211,7 @@ static enum outcome apply_rows(struct feeder *fd, struct lane *lane, const struc
     }
     if (bind(fd, e, schema, err))
         return err->code == TL_E_CORRUPT ? HALT : FAILED;
-    outcome = write_rows(fd, m, schema, err);
+    outcome = write_rows(fd, m, schema, &entry->row, err);
     if (outcome != DONE)
         return outcome;
     entry->row.rows_applied += e->rows - refused_count(fd->refused);

@@ -114,6 +114,11 @@ struct sink_ops {
                       struct tl_error *err);
     int (*errors_get)(struct sink *s, const char *upload, int32_t partition, enum tl_stage stage,
                       struct errors_row *row, struct tl_error *err);
+    /*
+     * 1 and the attempt at batch seq that refused_put told; 0: there is none.
+     */
+    int (*refused_get)(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t *attempt,
+                       struct tl_error *err);
     /* Sums over the partitions; all zero when there is none. */
     int (*progress)(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err);
     /* Fills seqs[0..n) with last_seq of an upload in partitions 0..n-1, 0 where there is no row. */
@@ -138,6 +143,12 @@ struct sink_ops {
     int (*write)(struct sink *s, const struct sink_batch *batch, struct tl_error *err);
     int (*ledger_put)(struct sink *s, const struct ledger_row *row, struct tl_error *err);
     int (*errors_put)(struct sink *s, const struct errors_row *row, struct tl_error *err);
+    /*
+     * This attempt at batch seq had rows refused, which are in import-error under its number. Of several
+     * attempts only the one that is committed counts, and this is how the errors role knows it.
+     */
+    int (*refused_put)(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t attempt,
+                       struct tl_error *err);
     /* Compare and set: TL_E_FENCED when the stored offset is not `from` (0: none stored). */
     int (*offset_move)(struct sink *s, const char *topic, int32_t partition, int64_t from, int64_t to,
                        struct tl_error *err);
@@ -150,7 +161,7 @@ struct sink_ops {
 
     /* --- upkeep --- */
 
-    /* Forgets ledger and errors rows of an upload. In a transaction. */
+    /* Forgets all rows of an upload in the ledger. In a transaction. */
     int (*forget)(struct sink *s, const char *upload, struct tl_error *err);
 };
 

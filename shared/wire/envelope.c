@@ -32,6 +32,7 @@ static const struct number_header {
     {"tl-rejected", offsetof(struct tl_envelope, rejected), 0, INT64_MAX},
     {"tl-raw-offset", offsetof(struct tl_envelope, raw_offset), 0, INT64_MAX},
     {"tl-part", offsetof(struct tl_envelope, part), 1, INT64_MAX},
+    {"tl-attempt", offsetof(struct tl_envelope, attempt), 1, INT64_MAX},
 };
 
 static const struct text_header {

@@ -33,16 +33,17 @@ struct tl_envelope {
     struct tl_str table;
     int64_t table_id;
     int64_t version;
-    struct tl_str upload;    /* rows, end, cancel */
-    int64_t seq;             /* rows, end: from 1 within (upload, partition) */
-    int64_t rows;            /* rows: how many there are in the value */
-    int64_t rejected;        /* validated-input: rows of the raw batch that are not in the value */
-    int64_t raw_offset;      /* validated-input, import-error: where the raw batch stands in raw-input */
-    int64_t part;            /* import-error: from 1, when one batch's errors need several messages */
-    enum tl_stage stage;     /* import-error: there when part is */
-    struct tl_str format;    /* raw-input: how records are written (dialect.h) */
-    struct tl_str columns;   /* names with commas, in the order of the fields */
-    struct tl_str file;      /* the file's name, percent-encoded (RFC 3986) */
+    struct tl_str upload;  /* rows, end, cancel */
+    int64_t seq;           /* rows, end: from 1 within (upload, partition) */
+    int64_t rows;          /* rows: how many there are in the value */
+    int64_t rejected;      /* validated-input: rows of the raw batch that are not in the value */
+    int64_t raw_offset;    /* validated-input, import-error: where the raw batch stands in raw-input */
+    int64_t part;          /* import-error: from 1, when one batch's errors need several messages */
+    enum tl_stage stage;   /* import-error: there when part is */
+    int64_t attempt;       /* import-error, stage sink: which try at the batch it was, a number of no order */
+    struct tl_str format;  /* raw-input: how records are written (dialect.h) */
+    struct tl_str columns; /* names with commas, in the order of the fields */
+    struct tl_str file;    /* the file's name, percent-encoded (RFC 3986) */
     struct tl_str malformed; /* raw-input: records that quoting can't delimit (malformed.h) */
     struct tl_str
         control; /* validated-input: the JSON of schema, end and cancel, whose value is empty there */

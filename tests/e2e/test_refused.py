@@ -3,12 +3,12 @@
 
 import sqlite3
 
-from tests.lib.harness import SharedTestCase
+from tests.lib.harness import SharedTestCase, TestCase, wait_until
 
 SANITIZERS = {"asan", "tsan"}
 
 
-class Refused(SharedTestCase):
+class Sink:
     def sink(self, sql):
         database = sqlite3.connect(f"{self.coordinator.state}/data/default.db", timeout=30)
         try:
@@ -17,6 +17,8 @@ class Refused(SharedTestCase):
         finally:
             database.close()
 
+
+class Refused(Sink, SharedTestCase):
     def rejected_rows(self, upload):
         return [(r["line"], r["column"], r["code"], r["reason"], r["raw"]) for r in self.rejected(upload)]
 
@@ -68,3 +70,41 @@ class Refused(SharedTestCase):
         self.assertEqual((upload["rows_applied"], upload["rows_rejected"]), (0, 20000))
         self.assertEqual([r["line"] for r in self.rejected(upload["upload"])], list(range(2, 20002)))
         self.assertEqual(self.query(f"select * from {table}"), [])
+
+
+class Attempts(Sink, TestCase):
+    """A transaction that was rolled back had refused other rows than the one that is committed in the end."""
+
+    def refuse_every(self, table, nth):
+        self.sink("create table mood (nth int)")
+        self.sink(f"insert into mood values ({nth})")
+        self.sink(
+            f"create trigger moody before insert on {table} when new.qty % (select nth from mood) = 0 "
+            "begin select raise(abort, 'not today'); end"
+        )
+
+    def check(self, first, then, failpoint):
+        self.start()
+        table = self.define("id int", "qty int")
+        self.upload(table, self.write("first.csv", "id,qty\n1,1\n"))
+        self.refuse_every(table, first)
+        self.coordinator.stop()
+        self.coordinator.start(env={"TLOAD_FAILPOINT": failpoint})
+        path = self.write("second.csv", "id,qty\n" + "".join(f"{i},{i}\n" for i in range(1, 20001)))
+        self.tload("upload", path, "--table", table, "--id", "u", "--detach")
+        wait_until(lambda: self.coordinator.process.poll() is not None, what="the crash")
+        self.assertEqual(self.coordinator.process.exit, -6)
+        self.sink(f"update mood set nth = {then}")
+        self.coordinator.start()
+        self.tload("wait", "u", exit=3)
+        refused = [i for i in range(1, 20001) if i % then == 0]
+        self.assertEqual([r["line"] for r in self.rejected("u")], [i + 1 for i in refused])
+        self.assertEqual(len(self.query(f"select * from {table}")), 20000 - len(refused))
+        stored = self.query("select sum(rows) from _tload_errors where upload = 'u'")
+        self.assertEqual(stored, [(len(refused),)])
+
+    def test_more_the_second_time(self):
+        self.check(100, 30, "sink.before_commit")
+
+    def test_fewer_the_second_time(self):
+        self.check(30, 100, "sink.after_refused")

@@ -111,6 +111,32 @@ static void expect_errors(struct fixture *f, const struct errors_row *row)
     assert_true(back.last_seq == row->last_seq && back.last_part == row->last_part && back.rows == row->rows);
 }
 
+static void test_refused_attempts(void **state)
+{
+    struct fixture *f = *state;
+    int64_t attempt = 0;
+
+    assert_int_equal(f->ops->refused_get(f->sink, "u", 1, 7, &attempt, &f->err), 0);
+    OK(f->ops->begin(f->sink, &f->err));
+    OK(f->ops->refused_put(f->sink, "u", 1, 7, 5, &f->err));
+    f->ops->rollback(f->sink);
+    assert_int_equal(f->ops->refused_get(f->sink, "u", 1, 7, &attempt, &f->err), 0);
+    OK(f->ops->begin(f->sink, &f->err));
+    OK(f->ops->refused_put(f->sink, "u", 1, 7, INT64_MAX, &f->err));
+    OK(f->ops->refused_put(f->sink, "u", 2, 7, 6, &f->err));
+    OK(f->ops->commit(f->sink, &f->err));
+    assert_int_equal(f->ops->refused_get(f->sink, "u", 1, 7, &attempt, &f->err), 1);
+    assert_true(attempt == INT64_MAX);
+    assert_int_equal(f->ops->refused_get(f->sink, "u", 2, 7, &attempt, &f->err), 1);
+    assert_true(attempt == 6);
+    assert_int_equal(f->ops->refused_get(f->sink, "u", 1, 8, &attempt, &f->err), 0);
+    assert_int_equal(f->ops->refused_get(f->sink, "other", 1, 7, &attempt, &f->err), 0);
+    OK(f->ops->begin(f->sink, &f->err));
+    OK(f->ops->forget(f->sink, "u", &f->err));
+    OK(f->ops->commit(f->sink, &f->err));
+    assert_int_equal(f->ops->refused_get(f->sink, "u", 1, 7, &attempt, &f->err), 0);
+}
+
 static void test_ledger(void **state)
 {
     struct fixture *f = *state;
@@ -431,6 +457,7 @@ int main(void)
         {"columns_not_carried", test_columns_not_carried, setup_orders},
         {"no_key", test_no_key, setup_open},
         {"ledger", test_ledger, setup_open},
+        {"refused_attempts", test_refused_attempts, setup_open},
         {"offsets", test_offsets, setup_open},
         {"fenced", test_fenced, setup_orders},
         {"rollback", test_rollback, setup_open},

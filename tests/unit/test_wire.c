@@ -27,6 +27,7 @@ static struct tl_envelope full_envelope(void)
     e.rejected = INT64_MAX;
     e.raw_offset = INT64_MAX;
     e.part = INT64_MAX;
+    e.attempt = INT64_MAX;
     e.stage = TL_STAGE_SINK;
     e.format = tl_str("csv");
     e.columns = tl_str("id,name");
@@ -53,7 +54,7 @@ static void test_envelope_round_trip(void **state)
 
     (void)state;
     tl_envelope_to_headers(&e, &h);
-    assert_int_equal(h.n, 16);
+    assert_int_equal(h.n, 17);
     assert_string_equal(h.item[0].name, "tl-type");
     read_headers(&back, &h);
     assert_int_equal(tl_envelope_check(&back, &err), 0);
@@ -68,6 +69,7 @@ static void test_envelope_round_trip(void **state)
     assert_true(back.table_id == e.table_id && back.version == e.version && back.seq == e.seq);
     assert_true(back.rows == e.rows && back.rejected == e.rejected && back.raw_offset == e.raw_offset);
     assert_true(back.part == e.part);
+    assert_true(back.attempt == e.attempt);
     assert_int_equal(back.stage, TL_STAGE_SINK);
 }
 
@@ -86,6 +88,7 @@ static void test_envelope_leaves_out_what_is_not_there(void **state)
     assert_int_equal(back.type, TL_MSG_END);
     assert_int_equal(back.rows, -1);
     assert_int_equal(back.part, -1);
+    assert_int_equal(back.attempt, -1);
     assert_null(back.table.ptr);
 }
 

@@ -11,7 +11,7 @@
 #include "shared/base/dirs.h"
 
 enum {
-    LAYOUT = 1,          /* of the _tload_ tables: PRAGMA user_version */
+    LAYOUT = 2,          /* of the _tload_ tables: PRAGMA user_version */
     BUSY_OPEN_MS = 2000, /* how long to wait for another writer, when the file is made */
     BUSY_MS = 50,        /* and in a begin; the caller comes again */
     PATH_LONGEST = 1024
@@ -43,9 +43,11 @@ static const char *const layout[] = {
     "CREATE TABLE IF NOT EXISTS _tload_errors (upload TEXT NOT NULL, partition INTEGER NOT NULL,"
     " stage INTEGER NOT NULL, last_seq INTEGER NOT NULL, last_part INTEGER NOT NULL, rows INTEGER NOT NULL,"
     " PRIMARY KEY (upload, partition, stage)) WITHOUT ROWID",
-    "PRAGMA user_version = 1",
+    "CREATE TABLE IF NOT EXISTS _tload_refused (upload TEXT NOT NULL, partition INTEGER NOT NULL,"
+    " seq INTEGER NOT NULL, attempt INTEGER NOT NULL, PRIMARY KEY (upload, partition, seq)) WITHOUT ROWID",
+    "PRAGMA user_version = 2",
 };
-_Static_assert(LAYOUT == 1, "the last line of layout[] says it too");
+_Static_assert(LAYOUT == 2, "the last line of layout[] says it too");
 
 static const char *const queries[QUERY_COUNT] = {
 #define X(id, sql) [QUERY_##id] = sql,
@@ -179,7 +181,7 @@ static int make_layout(struct sink *s, struct tl_error *err)
             return -1;
     if (ask(s, "PRAGMA user_version", &version, err))
         return -1;
-    if (version != 0)
+    if (version == LAYOUT)
         return 0;
     if (connection_begin(s, err))
         return -1;

@@ -113,6 +113,10 @@ int ledger_row_put(struct sink *s, const struct ledger_row *row, struct tl_error
 int ledger_errors_get(struct sink *s, const char *upload, int32_t partition, enum tl_stage stage,
                       struct errors_row *row, struct tl_error *err);
 int ledger_errors_put(struct sink *s, const struct errors_row *row, struct tl_error *err);
+int ledger_refused_get(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t *attempt,
+                       struct tl_error *err);
+int ledger_refused_put(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t attempt,
+                       struct tl_error *err);
 int ledger_progress(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err);
 int ledger_last_seqs(struct sink *s, const char *upload, int32_t n, int64_t *seqs, struct tl_error *err);
 int ledger_forget(struct sink *s, const char *upload, struct tl_error *err);

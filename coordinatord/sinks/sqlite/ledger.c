@@ -159,6 +159,40 @@ int ledger_errors_put(struct sink *s, const struct errors_row *row, struct tl_er
     return connection_run(s, stmt, "writing the ledger of errors", err);
 }
 
+int ledger_refused_get(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t *attempt,
+                       struct tl_error *err)
+{
+    sqlite3_stmt *stmt = connection_query(s, QUERY_REFUSED_GET, err);
+    int found;
+
+    if (!stmt)
+        return -1;
+    bind(stmt, upload, partition);
+    sqlite3_bind_int64(stmt, 3, seq);
+    found = step(s, stmt, "reading the ledger of refused rows", err);
+    if (found <= 0)
+        return found;
+    *attempt = sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return 1;
+}
+
+int ledger_refused_put(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t attempt,
+                       struct tl_error *err)
+{
+    sqlite3_stmt *stmt;
+
+    if (connection_in_transaction(s, err))
+        return -1;
+    stmt = connection_query(s, QUERY_REFUSED_PUT, err);
+    if (!stmt)
+        return -1;
+    bind(stmt, upload, partition);
+    sqlite3_bind_int64(stmt, 3, seq);
+    sqlite3_bind_int64(stmt, 4, attempt);
+    return connection_run(s, stmt, "writing the ledger of refused rows", err);
+}
+
 int ledger_progress(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err)
 {
     sqlite3_stmt *stmt = connection_query(s, QUERY_PROGRESS, err);
@@ -203,12 +237,12 @@ int ledger_last_seqs(struct sink *s, const char *upload, int32_t n, int64_t *seq
 
 int ledger_forget(struct sink *s, const char *upload, struct tl_error *err)
 {
-    static const enum query both[] = {QUERY_LEDGER_FORGET, QUERY_ERRORS_FORGET};
+    static const enum query all[] = {QUERY_LEDGER_FORGET, QUERY_ERRORS_FORGET, QUERY_REFUSED_FORGET};
 
     if (connection_in_transaction(s, err))
         return -1;
-    for (size_t i = 0; i < TL_ARRAY_LEN(both); i++) {
-        sqlite3_stmt *stmt = connection_query(s, both[i], err);
+    for (size_t i = 0; i < TL_ARRAY_LEN(all); i++) {
+        sqlite3_stmt *stmt = connection_query(s, all[i], err);
 
         if (!stmt)
             return -1;
