@@ -242,6 +242,13 @@ static bool store_ready(struct writer *wr)
     return false;
 }
 
+static void on_lost(struct worker *w, struct lane *lane, const struct tl_error *why)
+{
+    struct writer *wr = w->state;
+
+    feed_lost(&wr->feed, lane, why);
+}
+
 static int on_idle(struct worker *w)
 {
     struct writer *wr = w->state;
@@ -323,6 +330,7 @@ const struct role_ops errors_role = {
     .lane_added = on_lane_added,
     .lane_removed = on_lane_removed,
     .message = on_message,
+    .lost = on_lost,
     .idle = on_idle,
     .drain = on_drain,
 };

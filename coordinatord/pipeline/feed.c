@@ -278,3 +278,16 @@ void feed_halt(struct feed *f, struct lane *lane, const struct tl_error *why)
                  (long long)fl->next, why->text);
     control_api_waiting(w->control, w->ops->name, w->tenant.name, lane->partition, fl->halted);
 }
+
+void feed_lost(struct feed *f, struct lane *lane, const struct tl_error *why)
+{
+    const struct feed_lane *fl = lane->state;
+    struct tl_error err;
+
+    tl_fail(
+        &err, TL_E_CORRUPT,
+        "%s [%d] has no message @%lld any more, and what followed it may be lost; nothing more of this partition "
+        "is applied (%s)",
+        lane->topic, lane->partition, (long long)fl->next, why->text);
+    feed_halt(f, lane, &err);
+}

@@ -17,7 +17,7 @@
 
 struct feed_lane {
     bool placed;
-    char halted[200];  /* why nothing more is applied, until somebody looks; "" */
+    char halted[300];  /* why nothing more is applied, until somebody looks; "" */
     int64_t committed; /* next offset, as the sink has it */
     int64_t next;      /* the same with the open transaction */
     int64_t gap;       /* the `next` at which a later message came, so that it was placed anew; -1 */
@@ -59,6 +59,8 @@ void feed_applied(struct lane *lane, const struct tl_message *m);
 bool feed_commit(struct feed *f);
 /* Rolls back; the lanes are placed anew. Waits for `what` ("the sink"), longer each time, and tells `why`. */
 void feed_give_up(struct feed *f, const char *what, const struct tl_error *why);
+/* The lane's position is not in the topic any more: it does not go on. */
+void feed_lost(struct feed *f, struct lane *lane, const struct tl_error *why);
 /* This lane does not go on. */
 void feed_halt(struct feed *f, struct lane *lane, const struct tl_error *why);
 

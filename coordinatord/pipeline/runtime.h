@@ -58,6 +58,8 @@ struct role_ops {
      * so.
      */
     void (*message)(struct worker *w, struct lane *lane, const struct tl_message *m);
+    /* The same: the lane's position is not in the topic, and nothing comes until a seek. */
+    void (*lost)(struct worker *w, struct lane *lane, const struct tl_error *why);
     /* The same; before each pop. Returns for how long the pop may wait, in ms. */
     int (*idle)(struct worker *w);
     /* The same; once, before the thread ends: finish what is in hand, within about two seconds. */

@@ -386,6 +386,13 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
         commit(fd);
 }
 
+static void on_lost(struct worker *w, struct lane *lane, const struct tl_error *why)
+{
+    struct feeder *fd = w->state;
+
+    feed_lost(&fd->feed, lane, why);
+}
+
 static int on_idle(struct worker *w)
 {
     struct feeder *fd = w->state;
@@ -467,6 +474,7 @@ const struct role_ops sink_role = {
     .lane_added = on_lane_added,
     .lane_removed = on_lane_removed,
     .message = on_message,
+    .lost = on_lost,
     .idle = on_idle,
     .drain = on_drain,
 };

@@ -51,7 +51,7 @@ struct vlane {
     int64_t next; /* the offset that is expected; -1: whatever comes */
     int64_t
         settled; /* everything before it is acked, at first where the lane began; -1: nothing has come yet */
-    char halted[200]; /* why it does not go on, until somebody looks; "" */
+    char halted[300]; /* why it does not go on, until somebody looks; "" */
     size_t head, count;
     struct unacked ring[UNACKED_MAX];
 };
@@ -342,6 +342,16 @@ static int run_batch(struct validator *va, struct lane *lane, struct vlane *v, c
     return rc;
 }
 
+static void on_lost(struct worker *w, struct lane *lane, const struct tl_error *why)
+{
+    struct vlane *v = lane->state;
+
+    snprintf(v->halted, sizeof v->halted,
+             "%s [%d] is stopped: what was to come next was deleted before it was checked (%.150s)",
+             lane->topic, lane->partition, why->text);
+    tl_error_log(w->log, "validate", "%s", v->halted);
+}
+
 static void on_message(struct worker *w, struct lane *lane, const struct tl_message *m)
 {
     struct validator *va = w->state;
@@ -484,6 +494,7 @@ const struct role_ops validator_role = {
     .lane_added = on_lane_added,
     .lane_removed = on_lane_removed,
     .message = on_message,
+    .lost = on_lost,
     .idle = on_idle,
     .drain = on_drain,
 };

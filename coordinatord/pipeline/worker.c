@@ -97,8 +97,12 @@ static void turn(struct worker *w)
     if (!got)
         return;
     lane = find_lane(w, m.topic, m.partition);
-    if (lane && lane->queue == queue && !atomic_load(&w->leaving))
-        w->ops->message(w, lane, &m);
+    if (lane && lane->queue == queue && !atomic_load(&w->leaving)) {
+        if (m.lost)
+            w->ops->lost(w, lane, &m.why);
+        else
+            w->ops->message(w, lane, &m);
+    }
     tl_message_release(&m);
 }
 

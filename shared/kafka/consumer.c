@@ -8,7 +8,7 @@
 #include "shared/base/clock.h"
 #include "shared/kafka/rdkafka_util.h"
 
-enum { END_WAIT_MS = 15000, END_RETRY_MS = 20 };
+enum { START_WAIT_MS = 15000, START_RETRY_MS = 20 };
 
 struct tl_consumer {
     struct tl_log *log; /* first: on_log of rdkafka_util.c finds it through the client's opaque pointer */
@@ -22,38 +22,55 @@ struct tl_kqueue {
     struct tl_consumer *consumer; /* borrowed */
 };
 
-/*
- * The caller's position is not known yet: it seeks when it has read it, and until then nothing is to come but
- * what is new. The end is given as a number. With RD_KAFKA_OFFSET_END librdkafka would ask for it itself, and
- * a seek while that answer is on its way is undone without a word when it comes (2.0.2): the partition goes
- * on at its end, and what stands before is never seen.
- */
-static void start_at_end(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+/* Asks for the partitions' ends, or for what the group stored; how many are not known. */
+static int ask_offsets(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list,
+                       rd_kafka_resp_err_t *code)
 {
-    const struct timespec pause = {.tv_nsec = END_RETRY_MS * 1000000L};
-    int64_t deadline = tl_clock_ms() + END_WAIT_MS;
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    int missing = 0;
+    int unknown = 0;
 
-    /* Topics that were made a moment ago may not have their leaders yet. */
-    for (bool first = true; first || (missing && tl_clock_ms() < deadline); first = false) {
-        if (!first)
-            nanosleep(&pause, NULL);
-        for (int i = 0; i < list->cnt; i++)
-            list->elems[i].offset = RD_KAFKA_OFFSET_END;
-        code = rd_kafka_offsets_for_times(c->rk, list, END_WAIT_MS);
-        missing = 0;
-        for (int i = 0; i < list->cnt; i++)
-            missing += list->elems[i].err || list->elems[i].offset < 0;
-    }
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = c->from_stored ? RD_KAFKA_OFFSET_INVALID : RD_KAFKA_OFFSET_END;
+    *code = c->from_stored ? rd_kafka_committed(c->rk, list, START_WAIT_MS)
+                           : rd_kafka_offsets_for_times(c->rk, list, START_WAIT_MS);
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_topic_partition_t *tp = &list->elems[i];
 
-        if (tp->err || tp->offset < 0) {
-            tl_warn(c->log, "kafka", "%s [%d]: where it ends is not known: %s", tp->topic, tp->partition,
-                    rd_kafka_err2str(tp->err ? tp->err : code));
-            tp->offset = RD_KAFKA_OFFSET_END;
-        }
+        if (*code && !tp->err)
+            tp->err = *code;
+        else if (!tp->err && tp->offset < 0 && c->from_stored)
+            tp->offset = RD_KAFKA_OFFSET_BEGINNING; /* nothing was ever stored */
+        else if (!tp->err && tp->offset < 0)
+            tp->err = RD_KAFKA_RESP_ERR__NO_OFFSET;
+        unknown += tp->err != RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    return unknown;
+}
+
+/*
+ * Offsets are given as numbers, whether they are where the group stood or, when the caller is to seek, the end:
+ * until then nothing is to come but what is new. With RD_KAFKA_OFFSET_END librdkafka would ask for it itself,
+ * and a seek while that answer is on its way is undone without a word when it comes (2.0.2): the partition goes
+ * on at its end, and what stands before is never seen. And what is stored but deleted meanwhile could not be
+ * told from what was never stored.
+ */
+static void start_at(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+    const struct timespec pause = {.tv_nsec = START_RETRY_MS * 1000000L};
+    int64_t deadline = tl_clock_ms() + START_WAIT_MS;
+    rd_kafka_resp_err_t code;
+
+    /* Topics that were made a moment ago may not have their leaders yet. */
+    while (ask_offsets(c, list, &code) && tl_clock_ms() < deadline)
+        nanosleep(&pause, NULL);
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *tp = &list->elems[i];
+
+        if (!tp->err)
+            continue;
+        tl_warn(c->log, "kafka", "%s [%d]: where to begin is not known: %s", tp->topic, tp->partition,
+                rd_kafka_err2str(tp->err));
+        /* What is done twice does no harm; what a seek of the caller's is to follow begins anywhere. */
+        tp->offset = c->from_stored ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
         tp->err = RD_KAFKA_RESP_ERR_NO_ERROR;
     }
 }
@@ -69,7 +86,7 @@ static void hand_over(struct tl_consumer *c, rd_kafka_topic_t *topic, const rd_k
     struct tl_kqueue *to;
 
     if (!from && topic &&
-        rd_kafka_metadata(c->rk, 0, topic, &metadata, END_WAIT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_metadata(c->rk, 0, topic, &metadata, START_WAIT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         rd_kafka_metadata_destroy(metadata);
         from = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
     }
@@ -99,8 +116,7 @@ static void assign(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
         if (topics)
             topics[i] = topic;
     }
-    if (!c->from_stored)
-        start_at_end(c, list);
+    start_at(c, list);
     code = rd_kafka_assign(c->rk, list);
     if (code)
         c->events.trouble(c->events.app, NULL, -1, rd_kafka_err2str(code));
@@ -151,7 +167,7 @@ static int set_own(rd_kafka_conf_t *rd, const struct tl_consumer_options *o, str
         tl_rdkafka_set(rd, "enable.auto.offset.store", "false", err) ||
         tl_rdkafka_set(rd, "enable.auto.commit", "true", err) ||
         tl_rdkafka_set(rd, "auto.commit.interval.ms", "1000", err) ||
-        tl_rdkafka_set(rd, "auto.offset.reset", o->from_stored ? "earliest" : "error", err) ||
+        tl_rdkafka_set(rd, "auto.offset.reset", "error", err) ||
         /* cooperative-sticky is not sound in 2.0.2 */
         tl_rdkafka_set(rd, "partition.assignment.strategy", "range", err) ||
         tl_rdkafka_set(rd, "session.timeout.ms", "6000", err) ||
@@ -222,11 +238,7 @@ int tl_consumer_subscribe(struct tl_consumer *c, const char *const *topics, size
 
 static void tell(struct tl_consumer *c, const rd_kafka_message_t *m)
 {
-    if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-        c->events.trouble(c->events.app, rd_kafka_topic_name(m->rkt), m->partition,
-                          rd_kafka_message_errstr(m));
-    else
-        tl_info(c->log, "kafka", "consumer: %s", rd_kafka_message_errstr(m));
+    tl_info(c->log, "kafka", "consumer: %s", rd_kafka_message_errstr(m));
 }
 
 int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err)
@@ -344,6 +356,10 @@ int tl_kqueue_pop(struct tl_kqueue *q, int wait_ms, struct tl_message *out)
 
     if (!m)
         return 0;
+    if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+        tl_rdkafka_lost(m, out);
+        return 1;
+    }
     if (m->err) {
         tell(q->consumer, m);
         rd_kafka_message_destroy(m);

@@ -41,7 +41,8 @@ struct tl_consumer_options {
     /*
      * Where a partition begins. True: at the offset that was stored in Kafka, else at its first message.
      * False: nowhere; the caller reads the position from where it keeps it, and seeks. A position that is not
-     * in the topic any more is trouble, never a silent jump.
+     * in the topic any more comes as a message that is `lost`, never as a silent jump, and nothing comes
+     * after it.
      */
     bool from_stored;
 };
@@ -84,11 +85,12 @@ struct tl_message {
     struct tl_str value;
     struct tl_envelope envelope; /* borrows from the message */
     bool ours; /* false: the headers are not what our messages have; `why` says what is wrong */
+    bool lost; /* no message, but word that the partition's position is not in the topic: `why` */
     struct tl_error why;
     void *impl;
 };
 
-/* 1 and a message, to be released; 0 when there was none for wait_ms. */
+/* 1 and a message, or one that is lost, to be released; 0 when there was none for wait_ms. */
 int tl_kqueue_pop(struct tl_kqueue *q, int wait_ms, struct tl_message *m);
 void tl_message_release(struct tl_message *m);
 

@@ -23,12 +23,26 @@ static void read_headers(struct tl_message *out, const rd_kafka_message_t *m)
 
 void tl_rdkafka_message(rd_kafka_message_t *m, struct tl_message *out)
 {
+    out->lost = false;
     out->topic = rd_kafka_topic_name(m->rkt);
     out->partition = m->partition;
     out->offset = m->offset;
     out->value = tl_str_n(m->payload ? m->payload : "", m->len);
     out->impl = m;
     read_headers(out, m);
+}
+
+void tl_rdkafka_lost(rd_kafka_message_t *m, struct tl_message *out)
+{
+    *out = (struct tl_message){
+        .topic = rd_kafka_topic_name(m->rkt),
+        .partition = m->partition,
+        .offset = -1,
+        .lost = true,
+        .impl = m,
+    };
+    tl_envelope_init(&out->envelope, TL_MSG_ROWS);
+    tl_fail(&out->why, TL_E_CORRUPT, "%s", rd_kafka_message_errstr(m));
 }
 
 void tl_message_release(struct tl_message *m)

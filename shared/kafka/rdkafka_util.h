@@ -30,5 +30,7 @@ int tl_rdkafka_fail(struct tl_error *err, rd_kafka_resp_err_t code, const char *
 
 /* Fills out from m, which it takes over; headers that are not ours are told by out->ours. */
 void tl_rdkafka_message(rd_kafka_message_t *m, struct tl_message *out);
+/* The same for an error that says that the partition's position is not in the topic. */
+void tl_rdkafka_lost(rd_kafka_message_t *m, struct tl_message *out);
 
 #endif

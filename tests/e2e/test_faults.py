@@ -196,6 +196,35 @@ class KafkaFails(FaultCase):
         self.assertEqual(self.query(f"select count(*), min(id), max(id) from {table}"), [(5000, 0, 4999)])
 
 
+class RecordsAreDeleted(FaultCase):
+    """By hand, or by a setting that somebody changed: what was not applied yet is gone. That must not pass in silence."""
+
+    def check(self, topic, said):
+        self.start(settings={"kafka": {"partitions": 1}}, kafka=self.own_kafka())
+        table = self.define("id int")
+        self.upload(table, self.write("a.csv", "id\n1\n"))
+        self.coordinator.stop()
+        topic = f"tload.default.{topic}"
+        for _ in range(3):
+            self.kafka.produce(topic, b"none of ours")
+        self.kafka.delete_records(topic, 0, self.kafka.watermarks(topic, 0)[1])
+        self.coordinator.start()
+        process = self.tload_start("upload", self.write("b.csv", "id\n2x\n"), "--table", table, "--id", "late")
+        wait_until(lambda: said in ((self.look("late") or {}).get("waiting") or ""), what="the reason")
+        self.assertIn(said, self.coordinator.log)
+        self.assertIsNone(process.poll())
+        self.assertEqual(self.query(f"select id from {table}"), [(1,)])
+
+    def test_before_they_were_checked(self):
+        self.check("raw-input", "deleted before it was checked")
+
+    def test_before_they_were_applied(self):
+        self.check("validated-input", "nothing more of this partition is applied")
+
+    def test_before_they_were_stored(self):
+        self.check("import-error", "nothing more of this partition is applied")
+
+
 class CoordinatorFails(FaultCase):
     def test_killed_in_the_middle(self):
         self.start(kafka=self.own_kafka())

@@ -14,7 +14,7 @@ from tests.lib.process import ROOT, gone, scaled, wait_until
 
 SERVICE = ROOT / "tests/services/kafka"
 
-LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_GROUPS, ALTER_SETTINGS = 16, 19, 20, 42, 44
+LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, DELETE_GROUPS, ALTER_SETTINGS = 16, 19, 20, 21, 42, 44
 
 
 @dataclass
@@ -131,6 +131,20 @@ class Kafka:
         (error,) = struct.unpack_from(">h", answer, 8)
         if error:
             raise AssertionError(f"topic {topic} can't be changed: Kafka's error {error}")
+
+    def delete_records(self, topic, partition, before):
+        """What stands before that offset, which must be within the partition."""
+        body = _array([_text(topic) + _array([struct.pack(">iq", partition, before)])]) + struct.pack(">i", 30000)
+        answer = self._request(DELETE_RECORDS, 0, body)
+        (error,) = struct.unpack_from(">h", answer, len(answer) - 2)
+        if error:
+            raise AssertionError(f"records of {topic} can't be deleted: Kafka's error {error}")
+
+    def watermarks(self, topic, partition):
+        """First offset that is there, and the next one to be written."""
+        asked = [word for at in ("-2", "-1") for word in ("-Q", "-t", f"{topic}:{partition}:{at}")]
+        low, high = (int(re.search(r"offset (\d+)", self.kcat(*asked[i : i + 3]).decode()).group(1)) for i in (0, 3))
+        return low, high
 
     def purge(self, pattern=r"tload\."):
         """Deletes the topics and consumer groups whose names begin so."""

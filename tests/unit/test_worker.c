@@ -58,6 +58,14 @@ static void fake_message(struct worker *w, struct lane *lane, const struct tl_me
     fail();
 }
 
+static void fake_lost(struct worker *w, struct lane *lane, const struct tl_error *why)
+{
+    (void)w;
+    (void)lane;
+    (void)why;
+    fail();
+}
+
 static int fake_idle(struct worker *w)
 {
     if (!w->lanes || !atomic_load(&fake.due))
@@ -83,6 +91,7 @@ static const struct role_ops fake_role = {
     .lane_added = fake_lane_added,
     .lane_removed = fake_lane_removed,
     .message = fake_message,
+    .lost = fake_lost,
     .idle = fake_idle,
     .drain = fake_drain,
 };
