@@ -26,7 +26,11 @@ struct config {
     struct tl_kafka_conf kafka; /* [kafka]: every key but the next ones, "bootstrap" as bootstrap.servers */
     int partitions;
     int max_partitions;
-    int replication; /* [kafka] replication: of the topics; -1 the broker's default */
+    /* [kafka] replication, min_insync_replicas: of new topics; 0 by the number of brokers, -1 as the broker has it */
+    int replication;
+    int min_insync_replicas;
+    int trim_seconds; /* [kafka] trim_seconds, trim_records: how often, and from how many records on */
+    int trim_records;
     /* [kafka] compression: of what the roles write, and of clients that don't say otherwise */
     char *compression;
     char *sink_url; /* [sink] url */

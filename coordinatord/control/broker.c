@@ -9,8 +9,12 @@
 
 #include "shared/base/clock.h"
 #include "shared/kafka/admin.h"
+#include "shared/kafka/fetcher.h"
 #include "shared/kafka/producer.h"
 #include "shared/wire/topic.h"
+
+/* Trimming frees disk by whole segments, and never the one that is written to. */
+enum { SEGMENT_BYTES = 128 * 1024 * 1024 };
 
 enum { SLICE_MS = 100, QUEUE_BYTES = 4 * TL_MESSAGE_MAX };
 
@@ -21,6 +25,7 @@ struct broker {
     struct tl_kafka_conf topic_config;
     struct tl_admin *admin;       /* NULL until it is needed */
     struct tl_producer *producer; /* NULL until it is needed, and again after a failure */
+    struct tl_fetcher *fetcher;   /* NULL until it is needed */
 };
 
 /* One message on its way into several partitions. */
@@ -39,12 +44,18 @@ static void on_ack(void *app, void *message_app, int64_t offset, const struct tl
         round->err = *err;
 }
 
+static int set_number(struct tl_kafka_conf *c, const char *name, int number, struct tl_error *err)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", number);
+    return tl_kafka_conf_set(c, name, text, err);
+}
+
 static int fill_topic_config(struct tl_kafka_conf *c, struct tl_error *err)
 {
-    char max[16];
-
-    snprintf(max, sizeof max, "%d", TL_MESSAGE_MAX);
-    if (tl_kafka_conf_set(c, "max.message.bytes", max, err) < 0 ||
+    if (set_number(c, "max.message.bytes", TL_MESSAGE_MAX, err) < 0 ||
+        set_number(c, "segment.bytes", SEGMENT_BYTES, err) < 0 ||
         tl_kafka_conf_set(c, "cleanup.policy", "delete", err) < 0 ||
         tl_kafka_conf_set(c, "retention.ms", "-1", err) < 0 ||
         tl_kafka_conf_set(c, "retention.bytes", "-1", err) < 0)
@@ -57,6 +68,7 @@ static void broker_close(struct broker *b)
     if (!b)
         return;
     tl_producer_free(b->producer);
+    tl_fetcher_free(b->fetcher);
     tl_admin_free(b->admin);
     tl_kafka_conf_release(&b->topic_config);
     free(b);
@@ -102,18 +114,41 @@ static int need_producer(struct broker *b, struct tl_error *err)
     return b->producer ? 0 : -1;
 }
 
+/*
+ * How many copies a new topic has, and how many of them have to have a message before it is acked. By itself:
+ * three of each, two of which have to, so that one broker may be lost without losing anything or standing still;
+ * with fewer brokers, as many as there are, one of which has to.
+ */
+static int choose_replicas(struct broker *b, int timeout_ms, int *replicas, struct tl_error *err)
+{
+    enum { ENOUGH = 3 };
+    struct tl_cluster_size size;
+    int in_sync = b->config->min_insync_replicas;
+
+    *replicas = b->config->replication;
+    if (*replicas == 0) {
+        if (tl_admin_cluster(b->admin, timeout_ms, &size, err) < 0)
+            return -1;
+        *replicas = TL_MAX(1, TL_MIN(ENOUGH, size.brokers));
+    }
+    if (in_sync == 0 && *replicas > 0)
+        in_sync = *replicas >= ENOUGH ? *replicas - 1 : 1;
+    return in_sync > 0 ? set_number(&b->topic_config, "min.insync.replicas", in_sync, err) : 0;
+}
+
 static int broker_make_topics(struct broker *b, const char *tenant, int32_t partitions, int timeout_ms,
                               struct tl_error *err)
 {
     char names[TL_TOPIC_COUNT][TL_TOPIC_NAME_MAX + 1];
     struct tl_topic_spec spec[TL_TOPIC_COUNT];
+    int replicas;
 
+    if (need_admin(b, err) < 0 || choose_replicas(b, timeout_ms, &replicas, err) < 0)
+        return -1;
     for (int i = 0; i < TL_TOPIC_COUNT; i++) {
         tl_topic_name((enum tl_topic)i, tl_str(tenant), names[i]);
-        spec[i] = (struct tl_topic_spec){names[i], partitions, b->config->replication, &b->topic_config};
+        spec[i] = (struct tl_topic_spec){names[i], partitions, replicas, &b->topic_config};
     }
-    if (need_admin(b, err) < 0)
-        return -1;
     return tl_admin_create_topics(b->admin, spec, TL_TOPIC_COUNT, timeout_ms, err);
 }
 
@@ -189,6 +224,51 @@ static int broker_write_all(struct broker *b, const char *topic, int32_t partiti
     return rc;
 }
 
+static int look_at(struct broker *b, const char *topic, int32_t partition, int64_t offset, int timeout_ms,
+                   struct broker_pending *out, struct tl_error *err)
+{
+    struct tl_message m;
+
+    if (!b->fetcher)
+        b->fetcher = tl_fetcher_new(&b->config->kafka, b->log, err);
+    if (!b->fetcher || tl_fetcher_get(b->fetcher, topic, partition, offset, timeout_ms, &m, err) < 0)
+        return -1;
+    out->since_ms = m.written_ms;
+    out->raw_offset = m.ours ? m.envelope.raw_offset : -1;
+    tl_message_release(&m);
+    return 0;
+}
+
+static int broker_pending(struct broker *b, const char *topic, int32_t partition, int64_t from,
+                          int timeout_ms, struct broker_pending *out, struct tl_error *err)
+{
+    int64_t high;
+
+    *out = (struct broker_pending){.since_ms = -1, .raw_offset = -1};
+    if (need_admin(b, err) < 0 ||
+        tl_admin_watermarks(b->admin, topic, partition, timeout_ms, &out->first, &high, err) < 0)
+        return -1;
+    from = TL_MAX(from, out->first);
+    if (from >= high)
+        return 0;
+    out->records = high - from;
+    return look_at(b, topic, partition, from, timeout_ms, out, err);
+}
+
+static int broker_committed(struct broker *b, const char *group, const char *topic, int32_t partition,
+                            int timeout_ms, int64_t *next, struct tl_error *err)
+{
+    return need_admin(b, err) < 0
+               ? -1
+               : tl_admin_committed(b->admin, group, topic, partition, timeout_ms, next, err);
+}
+
+static int broker_limits(struct broker *b, const char *topic, int timeout_ms, struct tl_topic_limits *out,
+                         struct tl_error *err)
+{
+    return need_admin(b, err) < 0 ? -1 : tl_admin_topic_limits(b->admin, topic, timeout_ms, out, err);
+}
+
 static int broker_trim(struct broker *b, const char *topic, int32_t partition, int64_t before, int64_t worth,
                        int timeout_ms, struct tl_error *err)
 {
@@ -211,5 +291,8 @@ const struct broker_ops broker_kafka = {
     .make_topics = broker_make_topics,
     .ping = broker_ping,
     .write_all = broker_write_all,
+    .pending = broker_pending,
+    .committed = broker_committed,
+    .limits = broker_limits,
     .trim = broker_trim,
 };

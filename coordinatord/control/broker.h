@@ -10,9 +10,17 @@
 #include <stdatomic.h>
 
 #include "coordinatord/config.h"
+#include "shared/kafka/admin.h"
 #include "shared/wire/envelope.h"
 
 struct broker;
+
+struct broker_pending {
+    int64_t first;      /* offset of the first record that is still there */
+    int64_t records;    /* from the offset that was asked for, or from `first`; 0: nothing is pending */
+    int64_t since_ms;   /* when the first of them was written, ms since 1970; -1 not known */
+    int64_t raw_offset; /* that it names; -1 none */
+};
 
 struct broker_ops {
     /* config and log are borrowed until close; nothing is connected yet. */
@@ -31,6 +39,14 @@ struct broker_ops {
     int (*write_all)(struct broker *b, const char *topic, int32_t partitions,
                      const struct tl_envelope *envelope, struct tl_str value, int timeout_ms,
                      struct tl_error *err);
+    /* What is there of the partition from the offset on, and since when. */
+    int (*pending)(struct broker *b, const char *topic, int32_t partition, int64_t from, int timeout_ms,
+                   struct broker_pending *out, struct tl_error *err);
+    /* The offset that the group committed, -1 for none. */
+    int (*committed)(struct broker *b, const char *group, const char *topic, int32_t partition,
+                     int timeout_ms, int64_t *next, struct tl_error *err);
+    int (*limits)(struct broker *b, const char *topic, int timeout_ms, struct tl_topic_limits *out,
+                  struct tl_error *err);
     /* Deletes what stands before the offset, if that is at least `worth` records. */
     int (*trim)(struct broker *b, const char *topic, int32_t partition, int64_t before, int64_t worth,
                 int timeout_ms, struct tl_error *err);

@@ -35,11 +35,9 @@ struct tenant {
     bool ready;                 /* its topics are there */
     bool broken;                /* its topics can't be used until somebody does something */
     char trouble[TROUBLE_TEXT]; /* why Kafka can't be used for it, "" */
-    /*
-     * The keeper's own: up to which offsets validated-input and import-error were trimmed, partition by
-     * partition.
-     */
-    int64_t *trimmed;
+    char alarm[TROUBLE_TEXT];   /* what is pending is in danger, or lost; "" */
+    /* The keeper's own: the sum of the sink's offsets when all was trimmed last; -1 when something was left. */
+    int64_t applied_sum;
     /* The tracker's own. */
     struct sink *sink;  /* NULL: not open */
     int64_t sink_retry; /* not before this time */
@@ -167,6 +165,9 @@ int upload_session(struct control *c, const struct tenant *t, const char *id, js
                    struct tl_error *err) TL_MUST_CHECK;
 /* The fingerprints of files together, malloc'ed; "" when one has none. NULL when memory is short. */
 char *upload_content(const json_t *files);
+
+/* trim.c; by the keeper */
+void trim_pass(struct control *c, struct broker *broker);
 
 /* keeper.c and tracker.c */
 void *keeper_run(void *control);

@@ -5,7 +5,7 @@
  *   topics of tenants that are not ready ──► made
  *   pending versions (store)             ──► schema message in every partition of raw-input ──► active
  *   wishes to stop (uploads)             ──► cancel message in every partition of raw-input
- *   what the sink has applied            ──► trimmed from validated-input and import-error, now and then
+ *   what has been applied                ──► trimmed from all topics, now and then (trim.c)
  *
  * Whatever fails is done again in a later pass; every step may be done twice. A pass comes when somebody
  * kicks, soon after a failure, and every few seconds to see whether Kafka is there.
@@ -22,13 +22,10 @@ enum {
     TOPICS_MS = 3000, /* bound of one call */
     WRITE_MS = 5000,
     PING_MS = 3000,
-    TRIM_MS = 3000,
     AWAIT_MS = 20000,
     RETRY_MIN_MS = 250,
     RETRY_MAX_MS = 5000,
-    IDLE_MS = 10000,
-    TRIM_EVERY_MS = 30000,
-    TRIM_WORTH = 1000 /* records */
+    IDLE_MS = 10000
 };
 
 struct pass {
@@ -219,57 +216,6 @@ static bool pass_cancels(struct pass *p)
     return true;
 }
 
-/* --- trimming --- */
-
-static int trim_partition(struct pass *p, struct tenant *t, struct sink *sink, enum tl_topic topic,
-                          int32_t partition, int64_t *trimmed, struct tl_error *err)
-{
-    int64_t next;
-
-    if (p->c->options.sink->offset(sink, t->topic[topic], partition, &next, err) < 0)
-        return -1;
-    if (next - *trimmed < TRIM_WORTH)
-        return 0;
-    if (p->c->options.broker->trim(p->broker, t->topic[topic], partition, next, TRIM_WORTH, TRIM_MS, err) < 0)
-        return -1;
-    *trimmed = next;
-    return 0;
-}
-
-static int trim_tenant(struct pass *p, struct tenant *t, struct tl_error *err)
-{
-    static const enum tl_topic topics[] = {TL_TOPIC_VALIDATED_INPUT, TL_TOPIC_IMPORT_ERROR};
-    struct sink *sink;
-    int rc = 0;
-
-    if (!t->trimmed)
-        t->trimmed = calloc(TL_ARRAY_LEN(topics) * (size_t)t->row.partitions, sizeof *t->trimmed);
-    if (!t->trimmed)
-        return tl_fail_nomem(err);
-    sink = control_open_sink(p->c, t->row.tenant, err);
-    if (!sink)
-        return err->code == TL_E_NOT_FOUND ? 0 : -1;
-    for (size_t i = 0; i < TL_ARRAY_LEN(topics) && rc == 0; i++)
-        for (int32_t n = 0; n < t->row.partitions && rc == 0 && !atomic_load(&p->c->stop); n++)
-            rc = trim_partition(p, t, sink, topics[i], n,
-                                &t->trimmed[i * (size_t)t->row.partitions + (size_t)n], err);
-    p->c->options.sink->close(sink);
-    return rc;
-}
-
-/* Only tidies up: a failure is logged and that is all. */
-static void pass_trim(struct pass *p)
-{
-    struct tl_error err;
-
-    for (size_t i = 0; i < p->c->ntenants && !atomic_load(&p->c->stop); i++) {
-        struct tenant *t = p->c->tenants[i];
-
-        if (t->ready && trim_tenant(p, t, &err) < 0)
-            tl_info(p->c->log, "control", "tenant %s: trimming topics: %s", t->row.tenant, err.text);
-    }
-}
-
 /* --- the thread --- */
 
 static void publish(struct pass *p)
@@ -315,7 +261,7 @@ static bool run_pass(struct control *c, struct broker **broker, bool trim)
         if (pass_topics(&p) && pass_versions(&p) && pass_cancels(&p)) {
             ping(&p);
             if (trim && !p.failed)
-                pass_trim(&p);
+                trim_pass(c, *broker);
         }
     }
     publish(&p);
@@ -326,7 +272,8 @@ void *keeper_run(void *control)
 {
     struct control *c = control;
     struct broker *broker = NULL;
-    int64_t trim_at = tl_clock_ms() + TRIM_EVERY_MS;
+    int64_t trim_every = (int64_t)c->options.config->trim_seconds * 1000;
+    int64_t trim_at = tl_clock_ms() + trim_every;
     int retry = RETRY_MIN_MS;
 
     control_lock(c);
@@ -341,8 +288,8 @@ void *keeper_run(void *control)
         fine = run_pass(c, &broker, trim);
         control_lock(c);
         if (trim)
-            trim_at = tl_clock_ms() + TRIM_EVERY_MS;
-        until = tl_clock_ms() + (fine ? IDLE_MS : retry);
+            trim_at = tl_clock_ms() + trim_every;
+        until = fine ? TL_MIN(tl_clock_ms() + IDLE_MS, trim_at) : tl_clock_ms() + retry;
         retry = fine ? RETRY_MIN_MS : TL_MIN(retry * 2, RETRY_MAX_MS);
         while (!c->keeper_kicked && !atomic_load(&c->stop) && control_wait(c, &c->keeper_wake, until))
             ;

@@ -16,6 +16,7 @@ static int load_tenant(void *app, const struct tenant_row *row, struct tl_error 
     if (!t)
         return tl_fail_nomem(err);
     t->row = *row;
+    t->applied_sum = -1;
     for (int i = 0; i < TL_TOPIC_COUNT; i++)
         tl_topic_name((enum tl_topic)i, tl_str(row->tenant), t->topic[i]);
     snprintf(t->trouble, sizeof t->trouble, "its topics are being made");
@@ -30,10 +31,8 @@ int tenants_load(struct control *c, struct tl_error *err)
 
 void tenants_free(struct control *c)
 {
-    for (size_t i = 0; i < c->ntenants; i++) {
-        free(c->tenants[i]->trimmed);
+    for (size_t i = 0; i < c->ntenants; i++)
         free(c->tenants[i]);
-    }
     c->ntenants = 0;
 }
 
@@ -71,13 +70,14 @@ static json_t *to_json(struct control *c, const struct tenant *t)
     const struct config *config = c->options.config;
     const char *waiting = t->trouble[0] ? t->trouble : report_for(c, t->row.tenant, NULL, tl_clock_ms());
 
-    return json_pack("{s:s, s:s, s:i, s:s, s:s?, s:{s:s, s:s, s:s}, s:o, s:s, s:s, s:s}", "tenant",
+    return json_pack("{s:s, s:s, s:i, s:s, s:s?, s:s?, s:{s:s, s:s, s:s}, s:o, s:s, s:s, s:s}", "tenant",
                      t->row.tenant, "cluster", t->row.cluster, "partitions", (int)t->row.partitions, "state",
-                     t->ready ? "ready" : "preparing", "waiting", waiting, "topics", "raw_input",
-                     t->topic[TL_TOPIC_RAW_INPUT], "validated_input", t->topic[TL_TOPIC_VALIDATED_INPUT],
-                     "import_error", t->topic[TL_TOPIC_IMPORT_ERROR], "kafka",
-                     tl_kafka_conf_to_json(&config->kafka), "compression", config->compression, "sink",
-                     config->sink_url, "errors", config->errors_url);
+                     t->ready ? "ready" : "preparing", "waiting", waiting, "alarm",
+                     t->alarm[0] ? t->alarm : NULL, "topics", "raw_input", t->topic[TL_TOPIC_RAW_INPUT],
+                     "validated_input", t->topic[TL_TOPIC_VALIDATED_INPUT], "import_error",
+                     t->topic[TL_TOPIC_IMPORT_ERROR], "kafka", tl_kafka_conf_to_json(&config->kafka),
+                     "compression", config->compression, "sink", config->sink_url, "errors",
+                     config->errors_url);
 }
 
 int control_tenants(struct control *c, int limit, const char *cursor, json_t **answer, struct tl_error *err)

@@ -37,7 +37,9 @@ bool live_waiting_update(struct control *c, struct live *l, int64_t now)
     const char *reported;
 
     reported = report_for(c, l->u.tenant, l->u.table, now);
-    if (l->trouble[0]) {
+    if (l->tenant->alarm[0]) {
+        snprintf(text, sizeof text, "%s", l->tenant->alarm);
+    } else if (l->trouble[0]) {
         snprintf(text, sizeof text, "%s", l->trouble);
     } else if (l->u.wish != UPLOAD_SENDING && !l->cancel_written && l->tenant->trouble[0]) {
         snprintf(text, sizeof text, "%s", l->tenant->trouble);

@@ -159,7 +159,7 @@ static struct member *member_new(struct role_runtime *r, const struct tenant_inf
         tl_fail_nomem(err);
         return NULL;
     }
-    snprintf(group, sizeof group, "tload-%s", r->ops->name);
+    snprintf(group, sizeof group, TL_GROUP_PREFIX "%s", r->ops->name);
     snprintf(client, sizeof client, "coordinatord-%s", r->ops->name);
     struct tl_consumer_options options = {
         .group = group,

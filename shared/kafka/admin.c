@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "shared/kafka/admin.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/str.h"
 #include "shared/kafka/rdkafka_util.h"
 
 struct tl_admin {
@@ -295,6 +297,120 @@ int tl_admin_delete_topics(struct tl_admin *a, const char *const *names, size_t 
         return -1;
     results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
     rc = check_topics(results, count, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, err);
+    rd_kafka_event_destroy(event);
+    return rc;
+}
+
+static int read_limits(const rd_kafka_ConfigResource_t *resource, struct tl_topic_limits *out,
+                       struct tl_error *err)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } limits[] = {{"retention.ms", offsetof(struct tl_topic_limits, retention_ms)},
+                  {"retention.bytes", offsetof(struct tl_topic_limits, retention_bytes)}};
+    const rd_kafka_ConfigEntry_t **entries;
+    size_t n;
+
+    entries = rd_kafka_ConfigResource_configs(resource, &n);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < TL_ARRAY_LEN(limits); k++) {
+            const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+            int64_t *number = (int64_t *)((char *)out + limits[k].offset);
+
+            if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), limits[k].name) != 0)
+                continue;
+            if (!value || !tl_str_to_i64(tl_str(value), INT64_MIN, INT64_MAX, number))
+                return tl_fail(err, TL_E_CORRUPT, "topic %s: %s is no number",
+                               rd_kafka_ConfigResource_name(resource), limits[k].name);
+        }
+    }
+    return 0;
+}
+
+int tl_admin_topic_limits(struct tl_admin *a, const char *topic, int timeout_ms, struct tl_topic_limits *out,
+                          struct tl_error *err)
+{
+    rd_kafka_AdminOptions_t *o = options_new(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
+    rd_kafka_ConfigResource_t *asked = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    const rd_kafka_ConfigResource_t **resources;
+    rd_kafka_event_t *event;
+    size_t n;
+    int rc;
+
+    *out = (struct tl_topic_limits){-1, -1};
+    if (o && asked)
+        rd_kafka_DescribeConfigs(a->rk, &asked, 1, o, a->queue);
+    rc = o && asked ? 0 : tl_fail_nomem(err);
+    if (o)
+        rd_kafka_AdminOptions_destroy(o);
+    if (asked)
+        rd_kafka_ConfigResource_destroy(asked);
+    if (rc)
+        return -1;
+    event = wait_for(a, "asking for a topic's settings", timeout_ms, err);
+    if (!event)
+        return -1;
+    resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &n);
+    if (n != 1)
+        rc = tl_fail(err, TL_E_CORRUPT, "Kafka answers with the settings of %zu topics, not of one", n);
+    else if (rd_kafka_ConfigResource_error(resources[0]))
+        rc = tl_rdkafka_fail(err, rd_kafka_ConfigResource_error(resources[0]), topic,
+                             rd_kafka_ConfigResource_error_string(resources[0]));
+    else
+        rc = read_limits(resources[0], out, err);
+    rd_kafka_event_destroy(event);
+    return rc;
+}
+
+static int read_committed(const rd_kafka_event_t *event, const char *group, int64_t *next,
+                          struct tl_error *err)
+{
+    const rd_kafka_group_result_t **groups;
+    const rd_kafka_topic_partition_list_t *list;
+    size_t n;
+
+    groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+        rd_kafka_event_ListConsumerGroupOffsets_result((rd_kafka_event_t *)event), &n);
+    if (n != 1)
+        return tl_fail(err, TL_E_CORRUPT, "Kafka answers with the offsets of %zu groups, not of one", n);
+    if (rd_kafka_group_result_error(groups[0]))
+        return tl_rdkafka_fail(err, rd_kafka_error_code(rd_kafka_group_result_error(groups[0])), group,
+                               rd_kafka_error_string(rd_kafka_group_result_error(groups[0])));
+    list = rd_kafka_group_result_partitions(groups[0]);
+    if (list->cnt == 1 && list->elems[0].err)
+        return tl_rdkafka_fail(err, list->elems[0].err, group, NULL);
+    *next = list->cnt == 1 && list->elems[0].offset >= 0 ? list->elems[0].offset : -1;
+    return 0;
+}
+
+int tl_admin_committed(struct tl_admin *a, const char *group, const char *topic, int32_t partition,
+                       int timeout_ms, int64_t *next, struct tl_error *err)
+{
+    rd_kafka_AdminOptions_t *o = options_new(a, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout_ms);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_ListConsumerGroupOffsets_t *asked = NULL;
+    rd_kafka_event_t *event;
+    int rc;
+
+    if (list) {
+        rd_kafka_topic_partition_list_add(list, topic, partition);
+        asked = rd_kafka_ListConsumerGroupOffsets_new(group, list);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+    if (o && asked)
+        rd_kafka_ListConsumerGroupOffsets(a->rk, &asked, 1, o, a->queue);
+    rc = o && asked ? 0 : tl_fail_nomem(err);
+    if (o)
+        rd_kafka_AdminOptions_destroy(o);
+    if (asked)
+        rd_kafka_ListConsumerGroupOffsets_destroy(asked);
+    if (rc)
+        return -1;
+    event = wait_for(a, "asking for a group's offsets", timeout_ms, err);
+    if (!event)
+        return -1;
+    rc = read_committed(event, group, next, err);
     rd_kafka_event_destroy(event);
     return rc;
 }

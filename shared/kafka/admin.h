@@ -40,6 +40,16 @@ int tl_admin_cluster(struct tl_admin *a, int timeout_ms, struct tl_cluster_size 
 /* Deletes the records of a partition before the offset. */
 int tl_admin_trim(struct tl_admin *a, const char *topic, int32_t partition, int64_t before, int timeout_ms,
                   struct tl_error *err) TL_MUST_CHECK;
+/* What a topic's settings let the broker delete by itself; -1: nothing, for that reason. */
+struct tl_topic_limits {
+    int64_t retention_ms;
+    int64_t retention_bytes; /* of a partition */
+};
+int tl_admin_topic_limits(struct tl_admin *a, const char *topic, int timeout_ms, struct tl_topic_limits *out,
+                          struct tl_error *err) TL_MUST_CHECK;
+/* The offset that a consumer group committed for the partition, -1 when it did not. */
+int tl_admin_committed(struct tl_admin *a, const char *group, const char *topic, int32_t partition,
+                       int timeout_ms, int64_t *next, struct tl_error *err) TL_MUST_CHECK;
 /* First offset that is still there, and the next to be written. */
 int tl_admin_watermarks(struct tl_admin *a, const char *topic, int32_t partition, int timeout_ms,
                         int64_t *low, int64_t *high, struct tl_error *err) TL_MUST_CHECK;

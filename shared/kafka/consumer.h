@@ -82,6 +82,7 @@ struct tl_message {
     const char *topic;
     int32_t partition;
     int64_t offset;
+    int64_t written_ms; /* Kafka's timestamp: ms since 1970, -1 for none */
     struct tl_str value;
     struct tl_envelope envelope; /* borrows from the message */
     bool ours; /* false: the headers are not what our messages have; `why` says what is wrong */

@@ -23,10 +23,13 @@ static void read_headers(struct tl_message *out, const rd_kafka_message_t *m)
 
 void tl_rdkafka_message(rd_kafka_message_t *m, struct tl_message *out)
 {
+    rd_kafka_timestamp_type_t kind;
+
     out->lost = false;
     out->topic = rd_kafka_topic_name(m->rkt);
     out->partition = m->partition;
     out->offset = m->offset;
+    out->written_ms = rd_kafka_message_timestamp(m, &kind);
     out->value = tl_str_n(m->payload ? m->payload : "", m->len);
     out->impl = m;
     read_headers(out, m);

@@ -6,6 +6,9 @@
 #include "shared/base/str.h"
 #include "shared/wire/envelope.h"
 
+/* Consumer groups are named after the role: "tload-validate". */
+#define TL_GROUP_PREFIX "tload-"
+
 enum tl_topic { TL_TOPIC_RAW_INPUT, TL_TOPIC_VALIDATED_INPUT, TL_TOPIC_IMPORT_ERROR, TL_TOPIC_COUNT };
 enum { TL_TOPIC_NAME_MAX = 6 + TL_TENANT_MAX + 1 + 15 };
 

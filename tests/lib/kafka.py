@@ -14,7 +14,7 @@ from tests.lib.process import ROOT, gone, scaled, wait_until
 
 SERVICE = ROOT / "tests/services/kafka"
 
-LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, DELETE_GROUPS, ALTER_SETTINGS = 16, 19, 20, 21, 42, 44
+LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, SETTINGS, DELETE_GROUPS, ALTER_SETTINGS = 16, 19, 20, 21, 32, 42, 44
 
 
 @dataclass
@@ -131,6 +131,14 @@ class Kafka:
         (error,) = struct.unpack_from(">h", answer, 8)
         if error:
             raise AssertionError(f"topic {topic} can't be changed: Kafka's error {error}")
+
+    def setting(self, topic, name):
+        """The value of a topic's setting, such as min.insync.replicas."""
+        body = _array([struct.pack(">b", 2) + _text(topic) + _array([_text(name)])]) + b"\0"
+        answer = self._request(SETTINGS, 1, body)
+        at = answer.index(_text(name)) + len(_text(name))
+        (size,) = struct.unpack_from(">h", answer, at)
+        return answer[at + 2 : at + 2 + size].decode()
 
     def delete_records(self, topic, partition, before):
         """What stands before that offset, which must be within the partition."""

@@ -157,8 +157,43 @@ static int fake_trim(struct broker *b, const char *topic, int32_t partition, int
     return 0;
 }
 
+static int fake_pending(struct broker *b, const char *topic, int32_t partition, int64_t from, int timeout_ms,
+                        struct broker_pending *out, struct tl_error *err)
+{
+    (void)b;
+    (void)topic;
+    (void)partition;
+    (void)from;
+    (void)timeout_ms;
+    *out = (struct broker_pending){.since_ms = -1, .raw_offset = -1};
+    return fake_kafka(err);
+}
+
+static int fake_committed(struct broker *b, const char *group, const char *topic, int32_t partition,
+                          int timeout_ms, int64_t *next, struct tl_error *err)
+{
+    (void)b;
+    (void)group;
+    (void)topic;
+    (void)partition;
+    (void)timeout_ms;
+    *next = -1;
+    return fake_kafka(err);
+}
+
+static int fake_limits(struct broker *b, const char *topic, int timeout_ms, struct tl_topic_limits *out,
+                       struct tl_error *err)
+{
+    (void)b;
+    (void)topic;
+    (void)timeout_ms;
+    *out = (struct tl_topic_limits){-1, -1};
+    return fake_kafka(err);
+}
+
 static const struct broker_ops fake_broker = {fake_broker_open, fake_broker_close, fake_make_topics,
-                                              fake_ping,        fake_write_all,    fake_trim};
+                                              fake_ping,        fake_write_all,    fake_pending,
+                                              fake_committed,   fake_limits,       fake_trim};
 
 static struct sink *fake_sink_open(const struct sink_conf *conf, struct tl_error *err)
 {

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Topics keep what they have until every role is done with it, for ever if need be. What is done is trimmed,
+ * and before the broker itself could delete something that is not there is an alarm.
+ *
+ *   import-error [i]      before where the errors role is       ─┐ as the sink says
+ *   validated-input [i]   before where the sink role is         ─┘
+ *   raw-input [i]         before where the validators are (committed in Kafka), and before what the sink has still
+ *                         to apply: the first message that it has not applied names its raw batch, which it reads
+ *                         again when a row is refused
+ *
+ * Why what the first pending message names is enough: a validator sends the batches of a partition in their order,
+ * from an offset that it committed on, which it did when all before was acked. So whatever stands before a message in
+ * raw-input has been sent before it at least once, and what comes later of it are repetitions, which need
+ * nothing.
+ */
+#include "coordinatord/control/trim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "coordinatord/control/control_impl.h"
+#include "shared/base/clock.h"
+
+enum {
+    CALL_MS = 3000,
+    EARLY = 4 /* the alarm comes when a limit is used up to one part in so many */
+};
+
+static const char validators[] = TL_GROUP_PREFIX "validate";
+
+/* A tenant in a pass. */
+struct trim {
+    struct control *c;
+    struct broker *broker;
+    const struct broker_ops *ops;
+    struct tenant *t;
+    struct tl_topic_limits limits[TL_TOPIC_COUNT];
+    bool pending; /* somewhere something waits for its role */
+    char alarm[TROUBLE_TEXT];
+};
+
+int64_t trim_raw_needed(int64_t checked, const struct broker_pending *applying)
+{
+    if (checked < 0 || applying->records == 0)
+        return checked;
+    return applying->raw_offset < 0 ? -1 : TL_MIN(checked, applying->raw_offset);
+}
+
+bool trim_alarm(const char *topic, int32_t partition, int64_t next, const struct broker_pending *pending,
+                const struct tl_topic_limits *limits, int64_t now, char *why, size_t size)
+{
+    char since[TL_CLOCK_TEXT];
+
+    if (next < pending->first) {
+        snprintf(why, size, "%s [%d]: records @%lld to @%lld were deleted before they were used", topic,
+                 (int)partition, (long long)next, (long long)pending->first - 1);
+        return true;
+    }
+    if (pending->records == 0)
+        return false;
+    if (limits->retention_ms >= 0 && pending->since_ms >= 0 &&
+        now - pending->since_ms >= limits->retention_ms / EARLY) {
+        tl_clock_text(pending->since_ms, since);
+        snprintf(why, size, "%s [%d]: what waits since %s will be deleted by retention.ms=%lld; set it to -1",
+                 topic, (int)partition, since, (long long)limits->retention_ms);
+        return true;
+    }
+    if (limits->retention_bytes >= 0 &&
+        pending->records >= limits->retention_bytes / TL_BATCH_ROWS_MAX_BYTES / EARLY) {
+        snprintf(why, size,
+                 "%s [%d]: %lld batches wait, and retention.bytes=%lld may delete them; set it to -1", topic,
+                 (int)partition, (long long)pending->records, (long long)limits->retention_bytes);
+        return true;
+    }
+    return false;
+}
+
+/* next below 0: its reader has not said yet where it stands. */
+static int look(struct trim *p, enum tl_topic topic, int32_t partition, int64_t next,
+                struct broker_pending *pending, struct tl_error *err)
+{
+    const char *name = p->t->topic[topic];
+
+    if (p->ops->pending(p->broker, name, partition, TL_MAX(next, 0), CALL_MS, pending, err) < 0)
+        return -1;
+    p->pending |= pending->records != 0;
+    if (next >= 0 && !p->alarm[0])
+        trim_alarm(name, partition, next, pending, &p->limits[topic], tl_clock_wall_ms(), p->alarm,
+                   sizeof p->alarm);
+    return 0;
+}
+
+static int cut(struct trim *p, enum tl_topic topic, int32_t partition, int64_t before, struct tl_error *err)
+{
+    return p->ops->trim(p->broker, p->t->topic[topic], partition, before, p->c->options.config->trim_records,
+                        CALL_MS, err);
+}
+
+static int trim_partition(struct trim *p, int32_t partition, int64_t applied, int64_t stored,
+                          struct tl_error *err)
+{
+    struct broker_pending raw, validated, errors;
+    int64_t checked, needed;
+
+    /* In this order: see trim_raw_needed. */
+    if (p->ops->committed(p->broker, validators, p->t->topic[TL_TOPIC_RAW_INPUT], partition, CALL_MS,
+                          &checked, err) < 0 ||
+        look(p, TL_TOPIC_VALIDATED_INPUT, partition, applied, &validated, err) < 0 ||
+        look(p, TL_TOPIC_IMPORT_ERROR, partition, stored, &errors, err) < 0 ||
+        look(p, TL_TOPIC_RAW_INPUT, partition, checked, &raw, err) < 0)
+        return -1;
+    needed = trim_raw_needed(checked, &validated);
+    return (needed > 0 && cut(p, TL_TOPIC_RAW_INPUT, partition, needed, err) < 0) ||
+                   cut(p, TL_TOPIC_VALIDATED_INPUT, partition, applied, err) < 0 ||
+                   cut(p, TL_TOPIC_IMPORT_ERROR, partition, stored, err) < 0
+               ? -1
+               : 0;
+}
+
+static int read_offsets(struct trim *p, struct sink *sink, int64_t *applied, int64_t *stored, int64_t *sum,
+                        struct tl_error *err)
+{
+    const struct sink_ops *ops = p->c->options.sink;
+    struct tenant *t = p->t;
+
+    *sum = 0;
+    for (int32_t n = 0; n < t->row.partitions; n++) {
+        if (ops->offset(sink, t->topic[TL_TOPIC_VALIDATED_INPUT], n, &applied[n], err) < 0 ||
+            ops->offset(sink, t->topic[TL_TOPIC_IMPORT_ERROR], n, &stored[n], err) < 0)
+            return -1;
+        *sum += applied[n] + stored[n];
+    }
+    return 0;
+}
+
+static bool has_uploads(struct control *c, const struct tenant *t)
+{
+    bool found = false;
+
+    control_lock(c);
+    for (size_t i = 0; i < LIVE_BUCKETS && !found; i++)
+        for (const struct live *l = c->live[i]; l && !found; l = l->next)
+            found = l->tenant == t;
+    control_unlock(c);
+    return found;
+}
+
+static int trim_partitions(struct trim *p, const int64_t *applied, const int64_t *stored,
+                           struct tl_error *err)
+{
+    for (int i = 0; i < TL_TOPIC_COUNT; i++)
+        if (p->ops->limits(p->broker, p->t->topic[i], CALL_MS, &p->limits[i], err) < 0)
+            return -1;
+    for (int32_t n = 0; n < p->t->row.partitions && !atomic_load(&p->c->stop); n++)
+        if (trim_partition(p, n, applied[n], stored[n], err) < 0)
+            return -1;
+    return 0;
+}
+
+/* Costs a tenant at which nothing happens no more than a look into the sink. */
+static int trim_tenant(struct trim *p, struct sink *sink, struct tl_error *err)
+{
+    size_t n = (size_t)p->t->row.partitions;
+    int64_t *offsets = calloc(2 * n, sizeof *offsets), sum = 0;
+    bool idle;
+    int rc;
+
+    if (!offsets)
+        return tl_fail_nomem(err);
+    rc = read_offsets(p, sink, offsets, offsets + n, &sum, err);
+    idle = rc == 0 && sum == p->t->applied_sum && !p->t->alarm[0] && !has_uploads(p->c, p->t);
+    if (rc == 0 && !idle)
+        rc = trim_partitions(p, offsets, offsets + n, err);
+    if (rc == 0 && !atomic_load(&p->c->stop))
+        p->t->applied_sum = p->pending ? -1 : sum;
+    free(offsets);
+    return rc;
+}
+
+static void set_alarm(struct trim *p)
+{
+    struct tenant *t = p->t;
+
+    control_lock(p->c);
+    if (p->alarm[0] && strcmp(p->alarm, t->alarm) != 0)
+        tl_error_log(p->c->log, "control", "tenant %s: %s", t->row.tenant, p->alarm);
+    if (!p->alarm[0] && t->alarm[0])
+        tl_info(p->c->log, "control", "tenant %s: what waits is in no danger any more", t->row.tenant);
+    memcpy(t->alarm, p->alarm, sizeof t->alarm);
+    control_unlock(p->c);
+}
+
+/* Only tidies up: a failure is logged and that is all. */
+void trim_pass(struct control *c, struct broker *broker)
+{
+    for (size_t i = 0; i < c->ntenants && !atomic_load(&c->stop); i++) {
+        struct trim p = {.c = c, .broker = broker, .ops = c->options.broker, .t = c->tenants[i]};
+        struct tl_error err;
+        struct sink *sink;
+        int rc;
+
+        if (!p.t->ready)
+            continue;
+        sink = control_open_sink(c, p.t->row.tenant, &err);
+        rc = sink ? trim_tenant(&p, sink, &err) : err.code == TL_E_NOT_FOUND ? 0 : -1;
+        c->options.sink->close(sink);
+        if (rc == 0)
+            set_alarm(&p);
+        else
+            tl_info(c->log, "control", "tenant %s: trimming topics: %s", p.t->row.tenant, err.text);
+    }
+}
