@@ -50,7 +50,7 @@ _tload()
     *' --token-file') files=1 ;;
     *) case "$command $cur" in
     ' -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    ' '*) words='define-table tables describe drop-table upload resume status uploads wait errors help version' ;;
+    ' '*) words='define-table tables describe drop-table upload resume cancel status uploads wait errors help version' ;;
     'define-table -'*) words='--key --schema --infer --yes --header --format --delimiter --quote --null --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tables -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'describe -'*) words='--version --coordinator --tenant --token-file --json --quiet --help ' ;;
@@ -58,12 +58,13 @@ _tload()
     'upload -'*) words='--table --format --delimiter --quote --null --header --columns --map --max-errors --compression --dry-run --id --once --detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'upload '*) files=1 ;;
     'resume -'*) words='--detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'cancel -'*) words='--detach --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'status -'*) words='--follow --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'uploads -'*) words='--table --state --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'wait -'*) words='--timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'errors -'*) words='--csv --limit --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'help -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    'help '*) words='define-table tables describe drop-table upload resume status uploads wait errors help version' ;;
+    'help '*) words='define-table tables describe drop-table upload resume cancel status uploads wait errors help version' ;;
     'version -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     esac ;;
     esac

@@ -51,6 +51,9 @@ complete -c tload -n __fish_use_subcommand -a resume -d 'go on with an upload th
 complete -c tload -n '__fish_seen_subcommand_from resume' -s d -l detach -d 'end when all is sent; print the upload\'s id, and do not wait for the outcome'
 complete -c tload -n '__fish_seen_subcommand_from resume' -l timeout -x -d 'wait so long for the outcome, then end with 124; the upload goes on'
 
+complete -c tload -n __fish_use_subcommand -a cancel -d 'stop an upload; what was applied of it stays'
+complete -c tload -n '__fish_seen_subcommand_from cancel' -s d -l detach -d 'do not wait until it has stopped'
+
 complete -c tload -n __fish_use_subcommand -a status -d 'show how an upload is, or how everything is'
 complete -c tload -n '__fish_seen_subcommand_from status' -s f -l follow -d 'show how the upload goes until it ends, and end with its outcome'
 
@@ -66,6 +69,6 @@ complete -c tload -n '__fish_seen_subcommand_from errors' -l csv -d 'the rejecte
 complete -c tload -n '__fish_seen_subcommand_from errors' -s n -l limit -x -d 'no more than the first N'
 
 complete -c tload -n __fish_use_subcommand -a help -d 'show the commands, or one command\'s options and examples'
-complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe drop-table upload resume status uploads wait errors help version'
+complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe drop-table upload resume cancel status uploads wait errors help version'
 
 complete -c tload -n __fish_use_subcommand -a version -d 'show the version'

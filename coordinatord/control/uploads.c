@@ -416,8 +416,15 @@ struct patch {
     int64_t rows_read;
     int64_t bytes_sent;
     const char *state; /* NULL: progress only */
+    enum upload_state to;
     const char *reason;
 };
+
+/* Whether it asks for the upload's end. */
+static bool is_wish(const struct patch *p)
+{
+    return p->state && (p->to == UPLOAD_FAILED || p->to == UPLOAD_CANCELLED);
+}
 
 static int read_patch(const json_t *request, struct patch *p, struct tl_error *err)
 {
@@ -427,11 +434,14 @@ static int read_patch(const json_t *request, struct patch *p, struct tl_error *e
         request_text(request, "state", 40, &p->state, err) < 0 ||
         request_text(request, "reason", 64 * 1024, &p->reason, err) < 0)
         return -1;
-    if (p->state && strcmp(p->state, "processing") != 0 && strcmp(p->state, "failed") != 0)
+    if (p->state && !upload_state_parse(p->state, &p->to))
+        p->to = UPLOAD_STATES;
+    if (p->state && p->to != UPLOAD_PROCESSING && !is_wish(p))
         return tl_fail(err, TL_E_REFUSED,
-                       "the state can be set to \"processing\" and \"failed\", not to \"%s\"", p->state);
-    if (p->reason && (!p->state || strcmp(p->state, "failed") != 0))
-        return tl_fail(err, TL_E_REFUSED, "a \"reason\" goes with \"state\": \"failed\"");
+                       "the state can be set to \"processing\", \"failed\" and \"cancelled\", not to \"%s\"",
+                       p->state);
+    if (p->reason && !is_wish(p))
+        return tl_fail(err, TL_E_REFUSED, "a \"reason\" goes with \"state\": \"failed\" or \"cancelled\"");
     return 0;
 }
 
@@ -443,13 +453,15 @@ static int apply_patch(struct control *c, struct live *l, const struct patch *p,
 
     l->heard_ms = tl_clock_ms();
     l->heard_wall_ms = tl_clock_wall_ms();
-    if (p->state && strcmp(p->state, "processing") == 0) {
+    if (p->state && p->to == UPLOAD_PROCESSING) {
         if (upload_processing(&l->u, err) < 0)
             return -1;
         if (l->u.state == before.state && !moved)
             return 0;
     } else if (p->state) {
-        if (!upload_wish(&l->u, UPLOAD_FAILED, p->reason ? p->reason : "the sender gave up"))
+        const char *why = p->to == UPLOAD_FAILED ? "the sender gave up" : "cancelled";
+
+        if (!upload_wish(&l->u, p->to, p->reason ? p->reason : why))
             return 0;
     } else {
         if (live_waiting_update(c, l, l->heard_ms) || moved)
@@ -472,12 +484,11 @@ static int patch_stored(struct control *c, const char *tenant, const char *id, c
                         json_t **answer, struct tl_error *err)
 {
     struct upload u;
-    bool failed = p->state && strcmp(p->state, "failed") == 0;
     int rc = 0;
 
     if (upload_stored(c, tenant, id, &u, err) < 0)
         return -1;
-    if (failed || (u.state != UPLOAD_DONE && u.state != UPLOAD_DONE_WITH_ERRORS))
+    if (is_wish(p) || (u.state != UPLOAD_DONE && u.state != UPLOAD_DONE_WITH_ERRORS))
         rc = tl_fail(err, TL_E_CONFLICT, "upload %s is %s already", u.id, upload_state_name(u.state));
     else if (upload_sent(&u, 0, p->bytes_sent))
         rc = store_upload_save(c->store, &u, err);

@@ -122,6 +122,35 @@ class Resume(SharedTestCase):
         self.tload("upload", path, "--table", table, "--once")
         self.assertEqual(len(self.query(f"select * from {table}")), 3)
 
+    def test_once_with_rejected_rows(self):
+        """They are told again, and the others are not loaded again."""
+        table = self.define("id int", "v text", key=None)
+        path = self.write("a.csv", "id,v\n1,x\ntwo,y\n")
+        self.tload("upload", path, "--table", table, "--once", exit=3)
+        again = self.tload("upload", path, "--table", table, "--once", exit=3)
+        self.assertIn("nothing is sent", again.stderr)
+        self.assertEqual(self.query(f"select * from {table}"), [(1, "x")])
+
+    def test_cancelled(self):
+        table, path, upload, process = self.begin()
+        process.kill()
+        done = self.tload("--json", "cancel", upload)
+        status = json.loads(done.stdout)
+        self.assertEqual(status["state"], "cancelled")
+        self.assertEqual(status["reason"], "cancelled")
+        self.assertEqual(self.query("select sum(rows_applied) from _tload_ledger where upload = ?", (upload,)), [(status["rows_applied"],)])
+        self.assertIn("cancelled already", self.tload("cancel", upload, exit=2).stderr)
+        # What its sender would still send is dropped, and the rows of others are not.
+        self.tload("resume", upload, exit=1)
+        self.tload("upload", path, "--table", table, exit=3, timeout=scaled(120))
+        self.assertEqual(self.query(f"select * from {table} order by id"), orders.expected().read(path).sorted())
+
+    def test_cancelled_while_it_is_sent(self):
+        table, path, upload, process = self.begin(rows=ROWS * 4)
+        self.tload("cancel", upload)
+        self.assertEqual(process.wait(scaled(60)), 1)
+        self.assertIn("cancelled", process.stderr)
+
     def test_once_goes_on(self):
         table, path, upload, process = self.begin()
         process.kill()

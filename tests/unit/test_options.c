@@ -123,7 +123,7 @@ static void test_unknown(void **state)
     refused("unknown option '-z' of upload", "upload", "-z", NULL);
     refused("unknown option '-z'", "-qz", NULL);
     refused("unknown command 'uplaod'; did you mean 'upload'?", "uplaod", NULL);
-    refused("unknown command 'cancel'; 'tload help' lists the commands", "cancel", "u1", NULL);
+    refused("unknown command 'polish'; 'tload help' lists the commands", "polish", "u1", NULL);
 }
 
 static void test_arguments(void **state)
