@@ -58,6 +58,7 @@ UNIT_SUPPORT := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
 FUZZ := $(wildcard tests/fuzz/fuzz_*.c)
 BENCH := $(wildcard tests/bench/bench_*.c)
 DOCS := tests/docs/tload-docs.c
+IOFAULT := $(BUILD)/tests/torture/iofault.so
 HEADERS := $(sort $(shell find shared cli coordinatord tests -name '*.h' 2>/dev/null))
 
 LIBTLOAD := $(BUILD)/libtload.a
@@ -69,7 +70,7 @@ UNIT_PROGRAMS := $(UNIT:%.c=$(BUILD)/%)
 REPLAY_PROGRAMS := $(FUZZ:%.c=$(BUILD)/%)
 BENCH_PROGRAMS := $(BENCH:%.c=$(BUILD)/%)
 C_FILES := $(SHARED) $(CLI) $(COORDINATORD) $(UNIT) $(UNIT_SUPPORT) $(FUZZ) tests/tsan/c11_threads.c tests/fuzz/replay.c $(BENCH) \
-	$(DOCS)
+	$(DOCS) $(IOFAULT:$(BUILD)/%.so=%.c)
 
 # say WORD: one line a file; V=1 shows whole commands.
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)

@@ -41,9 +41,14 @@ check-tsan: ## unit and end-to-end tests under ThreadSanitizer
 
 # --- torture --------------------------------------------------------------------------------------------------
 
+# For LD_PRELOAD, with nothing of ours in it.
+$(IOFAULT): $(BUILD)/%.so: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(WARNINGS) -fPIC -shared -o $@ $< -ldl
+
 # SEED: of the first run. MINUTES: runs with one seed after the other for so long; without it, one run.
 .PHONY: torture
-torture: all ## uploads while everything is killed, stopped and cut, and an oracle: SEED=, MINUTES=
+torture: all $(IOFAULT) ## uploads while everything is killed, stopped and cut, and an oracle: SEED=, MINUTES=
 	tests/torture/torture.py $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: torture-selftest
@@ -51,7 +56,7 @@ torture-selftest: ## break the product on purpose, in copies, and see that the t
 	tests/torture/selftest.py
 
 .PHONY: check-torture
-check-torture: all ## a short run of it, always the same seeds
+check-torture: all $(IOFAULT) ## a short run of it, always the same seeds
 	tests/torture/torture.py --seed 1 --minutes 1.2
 
 # --- lint -----------------------------------------------------------------------------------------------------

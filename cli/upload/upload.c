@@ -278,20 +278,17 @@ static int tell_sent(struct upload *u, struct tl_error *err)
     struct split_totals totals = splitter_totals(u->splitter);
     json_t *change = json_pack("{s:s, s:I, s:I}", "state", "processing", "rows_read", (json_int_t)totals.rows,
                                "bytes_sent", (json_int_t)totals.bytes);
-    json_t *answer = NULL;
-    int rc;
+    struct tl_error lost;
+    json_t *answer;
 
     if (!change)
         return tl_fail_nomem(err);
-    /* All that matters is in Kafka: a coordinator that is being restarted learns of the end from there. */
-    rc = coordinator_upload_patch(u->coordinator, u->id, change, &answer, err);
-    json_decref(change);
-    if (rc && err->code != TL_E_UNAVAILABLE && err->code != TL_E_TIMEOUT && err->code != TL_E_CONFLICT)
-        return -1;
-    if (answer) {
+    /* All that matters is in Kafka: a coordinator that can't take this in learns of the end from there. */
+    if (coordinator_upload_patch(u->coordinator, u->id, change, &answer, &lost) == 0) {
         json_decref(u->last);
         u->last = answer;
     }
+    json_decref(change);
     return 0;
 }
 

@@ -26,18 +26,36 @@ struct rejected_reader {
 
 /* --- opening --- */
 
+/*
+ * Batches of a stopped upload that came after its end were dropped, and so their rejected rows don't count, though the
+ * errors role may have stored them.
+ */
+static void bound(struct errmerge_stream *stream, const struct ledger_row *ledger)
+{
+    if (!ledger->stopped || stream->last_seq <= ledger->last_seq)
+        return;
+    stream->last_seq = ledger->last_seq;
+    stream->last_part = INT64_MAX;
+}
+
 static int read_streams(struct control *c, struct sink *sink, const struct upload *u,
                         struct errmerge_stream *streams, size_t *n, struct tl_error *err)
 {
     for (int32_t p = 0; p < u->partitions; p++) {
+        struct ledger_row ledger = {0};
+
+        if (c->options.sink->ledger_get(sink, u->id, p, &ledger, err) < 0)
+            return -1;
         for (size_t s = 0; s < TL_ARRAY_LEN(stages); s++) {
             struct errors_row row;
             int rc = c->options.sink->errors_get(sink, u->id, p, stages[s], &row, err);
 
             if (rc < 0)
                 return -1;
-            if (rc == 1 && row.rows > 0)
-                streams[(*n)++] = (struct errmerge_stream){p, stages[s], row.last_seq, row.last_part};
+            if (rc == 0 || row.rows == 0)
+                continue;
+            streams[*n] = (struct errmerge_stream){p, stages[s], row.last_seq, row.last_part};
+            bound(&streams[(*n)++], &ledger);
         }
     }
     return 0;

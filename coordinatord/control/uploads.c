@@ -464,9 +464,14 @@ static int apply_patch(struct control *c, struct live *l, const struct patch *p,
         if (!upload_wish(&l->u, p->to, p->reason ? p->reason : why))
             return 0;
     } else {
+        /* What a restart would not know again is not shown, so that no count falls. */
+        if (moved && store_upload_progress(c->store, &l->u, err) < 0) {
+            upload_restore(&l->u, &before);
+            return -1;
+        }
         if (live_waiting_update(c, l, l->heard_ms) || moved)
             live_changed(c, l);
-        return moved ? store_upload_progress(c->store, &l->u, err) : 0;
+        return 0;
     }
     if (live_store(c, l, &before, err) < 0)
         return -1;

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can go wrong, drawn from a seed: when, what, to whom, for how long. Several at a time."""
 
-import contextlib
 import re
 import signal
-import sqlite3
 import threading
 import time
 from dataclasses import dataclass
@@ -12,6 +10,10 @@ from dataclasses import dataclass
 from tests.lib.process import ROOT
 
 FAILPOINTS = ROOT / "shared/base/failpoints.def"
+
+# Past the session of a consumer, after which its partitions are somebody else's.
+SESSION = (7.0, 13.0)
+TAKEOVER_SECONDS = 15
 
 
 @dataclass
@@ -22,6 +24,7 @@ class Fault:
     for_s: float
     detail: str = ""
     outcome: str = ""
+    missed: bool = False  # there was nothing to do it to
 
     def __str__(self):
         what = f"{self.at_s:5.1f} s  {self.kind} {self.target} for {self.for_s:.1f} s {self.detail}"
@@ -29,36 +32,46 @@ class Fault:
 
 
 def failpoints():
-    return re.findall(r"^X\(\w+,\s*\"([\w.]+)\"", FAILPOINTS.read_text(), re.M) if FAILPOINTS.exists() else []
+    """The daemon's: name to whether it can fail."""
+    found = re.findall(r"^X\(\w+,\s*\"([\w.]+)\",\s*(\w+)", FAILPOINTS.read_text(), re.M)
+    return {name: kind == "CAN_FAIL" for name, kind in found if not name.startswith("send.")}
 
 
-def duration(rng, kind):
-    if kind.startswith("pause") and rng.random() < 0.2:
-        return rng.uniform(10.5, 14)  # past the session of a consumer
-    if kind == "zombie":
-        return rng.uniform(10.5, 13)
+KINDS = {
+    "kill_daemon": 6, "terminate_daemon": 2, "pause_daemon": 4, "kill_kafka": 2, "pause_kafka": 1, "kill_tload": 3, "pause_tload": 2,
+    "storm": 2, "proxy_cut": 2, "proxy_refuse": 1, "proxy_delay": 1, "proxy_stall": 2, "front_cut": 2, "front_stall": 1,
+    "front_delay": 1, "lock_sink": 2, "failpoint": 6, "fail_once": 4, "stand_still": 3, "zombie": 2, "disk_full": 2, "disk_error": 2,
+    "few_descriptors": 1, "little_memory": 1,
+}
+
+
+def duration(rng, kind, long):
+    if kind in ("pause_daemon", "pause_tload", "pause_kafka") and long and rng.random() < 0.1:
+        return rng.uniform(20, 60)
+    if kind.startswith("pause") and rng.random() < 0.2 or kind == "stand_still" and rng.random() < 0.5:
+        return rng.uniform(*SESSION)
     if kind in ("storm", "proxy_stall"):
         return rng.uniform(0.5, 6)
     return rng.uniform(0.0, 3)
 
 
-KINDS = {
-    "kill_daemon": 6, "terminate_daemon": 2, "pause_daemon": 4, "kill_kafka": 2, "pause_kafka": 1, "kill_tload": 1, "pause_tload": 1,
-    "storm": 2, "proxy_cut": 2, "proxy_refuse": 1, "proxy_delay": 1, "proxy_stall": 2, "lock_database": 2, "failpoint": 6,
-    "zombie": 2,
-}
-
-
-def draw(rng, seconds, count, only=None):
+def draw(rng, seconds, count, only=None, long=False):
     """only: of this kind alone."""
     points = failpoints()
-    kinds = [only] if only else [k for k in KINDS if k != "failpoint" or points]
+    kinds = [only] if only else list(KINDS)
     schedule = []
     for _ in range(count):
         kind = rng.choices(kinds, [KINDS[k] for k in kinds])[0]
-        fault = Fault(rng.uniform(0.05, 1) * seconds, kind, rng.randrange(1000), duration(rng, kind))
+        fault = Fault(rng.uniform(0.05, 1) * seconds, kind, rng.randrange(1000), duration(rng, kind, long))
+        count_down = rng.choice((1, 1, 2, 5, 20))
         if kind == "failpoint":
-            fault.detail = f"{rng.choice(points)}:{rng.choice((1, 1, 2, 5, 20))}"
+            fault.detail = f"{rng.choice(list(points))}:{count_down}"
+        elif kind == "fail_once":
+            fault.detail = f"{rng.choice([p for p in points if points[p]])}:{count_down}=fail"
+        elif kind == "stand_still":
+            fault.detail = f"{rng.choice(list(points))}:{count_down}=stop"
+        elif kind == "zombie":
+            fault.detail = f"sink.before_begin:{rng.choice((1, 2, 3, 5))}=stop"
         elif kind == "storm":
             fault.detail = rng.choice(("sink", "validate", "sink,validate,errors"))
         schedule.append(fault)
@@ -72,8 +85,8 @@ class Tormentor:
         self.world = world
         self.schedule = schedule
         self.threads = []
-        self.over = threading.Event()  # faults that last are cut short
         self.storms = 0
+        self.disk_lock = threading.Lock()
 
     def begin(self, fault):
         thread = threading.Thread(target=self.run, args=(fault,), daemon=True)
@@ -91,22 +104,44 @@ class Tormentor:
         for t in self.threads:
             t.join()
 
-    def last(self, fault):
+    @staticmethod
+    def miss(fault, why):
+        fault.missed = True
+        return why
+
+    @staticmethod
+    def last(fault):
         time.sleep(fault.for_s)
+
+    @staticmethod
+    def until(condition, seconds):
+        """Whether it came true within that time."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
 
     # --- coordinatord
 
-    def on_daemon(self, fault, what):
-        d = self.world.daemons[fault.target % len(self.world.daemons)]
+    def on_daemon(self, fault, what, d=None):
+        d = d or self.world.daemons[fault.target % len(self.world.daemons)]
         if not d.lock.acquire(blocking=False):
-            return f"{d.name} has another fault"
+            return self.miss(fault, f"{d.name} has another fault")
         try:
             if d.check_alive():
-                return f"{d.name} had ended at a failpoint"
-            what(d)
+                return self.miss(fault, f"{d.name} had just ended")
+            return f"{d.name} {what(d) or ''}".rstrip()
         finally:
             d.lock.release()
-        return d.name
+
+    def owner(self, fault):
+        """The process that has the role of the failpoint; the errors role commits as the sink does."""
+        role = fault.detail.partition(".")[0]
+        if role == "sink" and fault.target % 4 == 0:
+            role = "errors"
+        return next((d for d in self.world.daemons if d.name == role), self.world.daemons[0])
 
     def kill_daemon(self, fault):
         def what(d):
@@ -138,18 +173,45 @@ class Tormentor:
         def what(d):
             d.kill()
             d.start(fault.detail)
-            until = time.monotonic() + 1 + fault.for_s
-            while d.process.poll() is None and time.monotonic() < until:
-                time.sleep(0.02)
-            fault.detail += " hit" if d.check_alive() else " not hit yet"
+            self.until(lambda: d.process.poll() is not None, 1 + fault.for_s)
+            return "hit" if d.check_alive() else "not hit yet"
 
-        return self.on_daemon(fault, what)
+        return self.on_daemon(fault, what, self.owner(fault))
 
-    def storm(self, fault):
+    def fail_once(self, fault):
+        """Started again, and something fails there: a commit that was not made, or one whose answer is lost."""
+
+        def what(d):
+            d.kill()
+            d.start(fault.detail)
+            self.last(fault)
+
+        return self.on_daemon(fault, what, self.owner(fault))
+
+    def stand_still(self, fault):
+        """It stops itself with that in hand, and comes back later."""
+
+        def what(d):
+            d.kill()
+            d.start(fault.detail)
+            hit = self.until(d.stands_still, 4)
+            if hit:
+                self.last(fault)
+            d.process.signal(signal.SIGCONT)
+            return "hit" if hit else "not hit"
+
+        return self.on_daemon(fault, what, self.owner(fault))
+
+    def extra(self, roles):
         self.storms += 1
-        d = self.world.daemon(f"storm{self.storms}", fault.detail)
+        d = self.world.daemon(f"storm{self.storms}", roles)
         d.start()
         self.world.extra.append(d)
+        return d
+
+    def storm(self, fault):
+        """Processes that come and go: the partitions go round."""
+        d = self.extra(fault.detail)
         self.last(fault)
         if fault.target % 2:
             d.kill()
@@ -159,32 +221,79 @@ class Tormentor:
 
     def zombie(self, fault):
         """
-        Stopped with work in hand, as the sink is locked just then, until others have taken over its partitions; then it
-        comes back, and they stay for a while.
+        The sink stands still with a message in hand and no transaction open, until somebody else has its partitions and has
+        applied that message and more; then it comes back, and knows nothing of it.
         """
-        self.storms += 1
-        other = self.world.daemon(f"storm{self.storms}", "validate,sink,errors")
+        d = self.world.sink_daemon
+        other = self.extra("validate,sink,errors")
+
+        def overtaken(before):
+            try:
+                now = self.world.sink.offsets()
+            except self.world.sink.busy:
+                return False
+            return sum(now.values()) > sum(before.values()) + 2
 
         def what(d):
-            with self.locked_database():
-                time.sleep(1.5)
-                d.process.signal(signal.SIGSTOP)
-            self.last(fault)
+            d.kill()
+            d.start(fault.detail)
+            if not self.until(d.stands_still, 12):
+                return "has nothing in hand"
+            try:
+                before = self.world.sink.offsets()
+            except self.world.sink.busy:
+                before = {}
+            taken = self.until(lambda: overtaken(before), TAKEOVER_SECONDS)
             d.process.signal(signal.SIGCONT)
-            time.sleep(1)
+            self.until(lambda: d.process.poll() is not None, 1)
+            return "is overtaken" if taken else "is not overtaken"
 
-        other.start()
-        self.world.extra.append(other)
-        time.sleep(3)  # until it has its share
-        outcome = self.on_daemon(fault, what)
-        other.terminate()
-        return outcome
+        try:
+            return self.on_daemon(fault, what, d)
+        finally:
+            if other.process.poll() is None:
+                other.terminate()
+
+    def hungry(self, fault, what):
+        def starve(d):
+            taken = d.starve(what)
+            self.last(fault)
+            d.feed(taken)
+
+        return self.on_daemon(fault, starve)
+
+    def few_descriptors(self, fault):
+        return self.hungry(fault, "descriptors")
+
+    def little_memory(self, fault):
+        return self.hungry(fault, "memory")
+
+    # --- the disk
+
+    def bad_disk(self, fault, how):
+        if not self.disk_lock.acquire(blocking=False):
+            return self.miss(fault, "the disk has another fault")
+        try:
+            for d in self.world.daemons + self.world.extra:
+                d.may_end += (1, 5)
+            self.world.disk.set(how)
+            self.last(fault)
+            self.world.disk.set(" ")
+        finally:
+            self.disk_lock.release()
+        return ""
+
+    def disk_full(self, fault):
+        return self.bad_disk(fault, "S")
+
+    def disk_error(self, fault):
+        return self.bad_disk(fault, "E")
 
     # --- the others
 
-    def on_kafka(self, what):
+    def on_kafka(self, fault, what):
         if not self.world.kafka.lock.acquire(blocking=False):
-            return "Kafka has another fault"
+            return self.miss(fault, "Kafka has another fault")
         try:
             what(self.world.kafka)
         finally:
@@ -197,7 +306,7 @@ class Tormentor:
             self.last(fault)
             kafka.start()
 
-        return self.on_kafka(what)
+        return self.on_kafka(fault, what)
 
     def pause_kafka(self, fault):
         def what(kafka):
@@ -205,7 +314,7 @@ class Tormentor:
             self.last(fault)
             kafka.resume()
 
-        return self.on_kafka(what)
+        return self.on_kafka(fault, what)
 
     def upload_of(self, fault):
         running = [u for u in self.world.workload.uploads if u.process and u.process.poll() is None]
@@ -214,21 +323,39 @@ class Tormentor:
     def kill_tload(self, fault):
         u = self.upload_of(fault)
         if not u:
-            return "none runs"
+            return self.miss(fault, "none runs")
+        u.killed = True
         u.process.kill()
         return u.id
 
     def pause_tload(self, fault):
         u = self.upload_of(fault)
         if not u:
-            return "none runs"
-        u.process.signal(signal.SIGSTOP)
+            return self.miss(fault, "none runs")
+        process = u.process
+        process.signal(signal.SIGSTOP)
         self.last(fault)
-        u.process.signal(signal.SIGCONT)
+        process.signal(signal.SIGCONT)
         return u.id
 
+    @staticmethod
+    def cut(proxy):
+        proxy.cut()
+
+    def stall(self, fault, proxy):
+        proxy.stall(True)
+        self.last(fault)
+        if fault.target % 2:
+            proxy.cut()
+        proxy.stall(False)
+
+    def delay(self, fault, proxy):
+        proxy.delay_s = 0.02
+        self.last(fault)
+        proxy.delay_s = 0
+
     def proxy_cut(self, _fault):
-        self.world.proxy.cut()
+        self.cut(self.world.proxy)
 
     def proxy_refuse(self, fault):
         self.world.proxy.refuses = True
@@ -237,33 +364,25 @@ class Tormentor:
         self.world.proxy.refuses = False
 
     def proxy_delay(self, fault):
-        self.world.proxy.delay_s = 0.02
-        self.last(fault)
-        self.world.proxy.delay_s = 0
+        self.delay(fault, self.world.proxy)
 
     def proxy_stall(self, fault):
-        self.world.proxy.stall(True)
-        self.last(fault)
+        self.stall(fault, self.world.proxy)
+
+    def front_cut(self, fault):
+        """The way to control; every second time the next change is made there, and its answer is lost."""
         if fault.target % 2:
-            self.world.proxy.cut()
-        self.world.proxy.stall(False)
+            self.world.front.swallow = b"POST" if fault.target % 4 == 1 else b"PATCH"
+        else:
+            self.cut(self.world.front)
 
-    @contextlib.contextmanager
-    def locked_database(self):
-        """Gives why not, or None when it is locked."""
-        why = connection = None
-        try:
-            connection = sqlite3.connect(f"file:{self.world.database.path}?mode=rw", uri=True, timeout=2, isolation_level=None)
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as e:
-            why = e
-        try:
-            yield why
-        finally:
-            if connection:
-                connection.close()  # rolls back
+    def front_stall(self, fault):
+        self.stall(fault, self.world.front)
 
-    def lock_database(self, fault):
-        with self.locked_database() as why:
+    def front_delay(self, fault):
+        self.delay(fault, self.world.front)
+
+    def lock_sink(self, fault):
+        with self.world.sink.locked() as why:
             self.last(fault)
         return f"not got: {why}" if why else ""

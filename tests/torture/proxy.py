@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A TCP proxy on loopback that misbehaves when told to: cuts, refuses, delays, stops forwarding."""
+"""A proxy on loopback that misbehaves when told to: cuts, refuses, delays, stops forwarding, loses answers.
+
+It stands before a TCP port or a Unix socket, and listens at the same kind.
+"""
 
 import asyncio
+import os
 import threading
 
 
 class Proxy:
-    """Listens at port and forwards to target_port, in a thread of its own, from start() to stop()."""
+    """Listens at `here` and forwards to `there` (a port of 127.0.0.1, or a path), in a thread of its own."""
 
-    def __init__(self, port, target_port):
-        self.port = port
-        self.target_port = target_port
+    def __init__(self, here, there):
+        self.here = here
+        self.there = there
         self.delay_s = 0.0
         self.refuses = False
+        self.swallow = None  # bytes of a request whose answer is lost, with the connection
         self._loop = asyncio.new_event_loop()
         self._writers = set()
         self._tasks = set()
@@ -22,12 +27,14 @@ class Proxy:
     def start(self):
         self._thread.start()
         if not self._ready.wait(10):
-            raise AssertionError(f"the proxy does not listen at port {self.port}")
+            raise AssertionError(f"the proxy does not listen at {self.here}")
         return self
 
     def stop(self):
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        if isinstance(self.here, str) and os.path.exists(self.here):
+            os.unlink(self.here)
 
     def cut(self):
         """All connections end, now."""
@@ -40,15 +47,26 @@ class Proxy:
     def heal(self):
         self.delay_s = 0.0
         self.refuses = False
+        self.swallow = None
         self.stall(False)
 
     # --- in the thread
+
+    def _serve(self):
+        if isinstance(self.here, str):
+            return asyncio.start_unix_server(self._connected, self.here)
+        return asyncio.start_server(self._connected, "127.0.0.1", self.here)
+
+    def _connect(self):
+        if isinstance(self.there, str):
+            return asyncio.open_unix_connection(self.there)
+        return asyncio.open_connection("127.0.0.1", self.there)
 
     def _run(self):
         asyncio.set_event_loop(self._loop)
         self._open = asyncio.Event()
         self._open.set()
-        server = self._loop.run_until_complete(asyncio.start_server(self._connected, "127.0.0.1", self.port))
+        server = self._loop.run_until_complete(self._serve())
         self._ready.set()
         self._loop.run_forever()
         server.close()
@@ -70,9 +88,13 @@ class Proxy:
         there = None
         try:
             if not self.refuses:
-                there_reader, there = await asyncio.open_connection("127.0.0.1", self.target_port)
+                there_reader, there = await self._connect()
                 self._writers.add(there)
-                pumps = [self._loop.create_task(self._pump(*ends)) for ends in ((reader, there), (there_reader, writer))]
+                link = {"lost": False}
+                pumps = [
+                    self._loop.create_task(self._pump(reader, there, link, True)),
+                    self._loop.create_task(self._pump(there_reader, writer, link, False)),
+                ]
                 try:
                     await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
                 finally:
@@ -87,7 +109,7 @@ class Proxy:
                     self._writers.discard(end)
                     end.transport.abort()
 
-    async def _pump(self, reader, writer):
+    async def _pump(self, reader, writer, link, asks):
         while True:
             data = await reader.read(65536)
             await self._open.wait()
@@ -95,5 +117,10 @@ class Proxy:
                 await asyncio.sleep(self.delay_s)
             if not data:
                 return
+            if asks and self.swallow and self.swallow in data:
+                link["lost"] = True
+                self.swallow = None
+            elif not asks and link["lost"]:
+                return  # it was done, and nobody is told
             writer.write(data)
             await writer.drain()

@@ -33,33 +33,38 @@ from tests.torture import oracle  # noqa: E402
 from tests.torture.faults import KINDS, Tormentor, draw  # noqa: E402
 from tests.torture.oracle import Difference, Model  # noqa: E402
 from tests.torture.workload import Workload  # noqa: E402
-from tests.torture.world import World  # noqa: E402
+from tests.torture.world import Cluster, World  # noqa: E402
 
 HEAL_SECONDS = 60
 EXITS = {0: ("done",), 3: ("done_with_errors",)}
+KILLED = (-signal.SIGKILL, -signal.SIGABRT)
 
 
 class Run:
-    def __init__(self, seed, only=None):
+    def __init__(self, seed, cluster, only=None, long=False):
         self.seed = seed
+        self.cluster = cluster
         rng = random.Random(seed)
         self.seconds = rng.uniform(6, 16)
         self.dir = tempfile.mkdtemp(prefix=f"tload-torture-{seed}-")
         self.workload = Workload(rng, self.dir, self.seconds)
         self.split = rng.random() < 0.5
         self.settings = {
-            "kafka": {"partitions": rng.choice((1, 2, 3, 4))},
+            # The oracle reads raw-input from its beginning.
+            "kafka": {"partitions": rng.choice((1, 2, 3, 4)), "trim_records": 1000000000},
             "validate": {"threads": rng.randrange(1, 4)},
             "sink": {"commit_rows": rng.choice((1, 100, 100000)), "commit_ms": rng.choice((10, 200))},
         }
-        self.schedule = draw(rng, self.seconds, rng.randrange(4, 13), only)
+        self.schedule = draw(rng, self.seconds, rng.randrange(4, 13), only, long)
         self.tormentor = None
         self.world = None
+        self.rows = self.twice = 0
 
     def play(self):
         """Uploads and faults, each at its time."""
         began = time.monotonic()
         due = [(u.start_s, self.world.begin_upload, u) for u in self.workload.uploads]
+        due += [(u.cancel_s, self.world.begin_cancel, u) for u in self.workload.uploads if u.cancel_s]
         due += [(f.at_s, self.tormentor.begin, f) for f in self.schedule]
         for at, act, what in sorted(due, key=lambda item: item[0]):
             time.sleep(max(0.0, began + at - time.monotonic()))
@@ -96,11 +101,12 @@ class Run:
         def waiting():
             return "\n".join(
                 [f"tload of upload {u.id} still runs: {self.world.upload_object(u)}\n{u.process}" for u in running()]
-                + [f"at {self.world.database.offsets()}"]
+                + [f"at {self.world.sink.offsets()}"]
             )
 
         self.until(deadline, ended, waiting)
-        self.until(deadline, self.world.settled, lambda: f"offsets are {self.world.database.offsets()}, not the topics' ends")
+        self.world.end_orphans()
+        self.until(deadline, self.world.settled, lambda: f"offsets are {self.world.sink.offsets()}, not the topics' ends")
 
     def check(self):
         world = self.world
@@ -109,51 +115,56 @@ class Run:
         self.until(deadline, lambda: world.settled() and self.caught_up(model), lambda: self.behind(model))
         for d in world.daemons:
             d.check_resources()
-        oracle.check_ledger(model, world.database)
-        oracle.check_tables(model, world.database)
+        oracle.check_ledger(model, world.sink)
+        oracle.check_tables(model, world.sink)
         for u in self.workload.uploads:
             status = world.upload_object(u)
             complete = model.complete(u.id, world.partitions)
             oracle.check_status(model, u, status, world.partitions)
             oracle.check_file(model, u, complete)
             if status is not None:
-                oracle.check_errors(model, world.state, u, world.errors_of(u))
-            self.check_exit(u, status, complete)
+                oracle.check_errors(model, world.place_of_errors(), u, world.errors_of(u))
+            self.check_exit(u, u.process, status, complete)
+            if u.twin_process:
+                self.check_exit(u, u.twin_process, status, complete)
         self.rows = sum(p.applied for p in model.parts.values())
         self.twice = world.sent_twice()
 
     def caught_up(self, model):
-        """raw-input is in the ledger as far as it goes, and complete uploads have ended."""
-        there = dict(
-            ((u, p), seq) for u, p, seq in self.world.database.query("SELECT upload, partition, last_seq FROM _tload_ledger")
-        )
+        """raw-input is in the ledger as far as it goes, and what is known has ended."""
+        there = {(row[0], row[1]): row[3] for row in self.world.sink.ledger()}
         if any(there.get(k, 0) < part.last_seq for k, part in model.parts.items()):
             return False
         for u in self.workload.uploads:
             status = self.world.upload_object(u)
-            if model.complete(u.id, self.world.partitions) and status["state"] not in oracle.FINAL:
+            if status and status["state"] not in oracle.FINAL:
                 return False
         return True
 
     def behind(self, model):
         try:
-            oracle.check_ledger(model, self.world.database)
+            oracle.check_ledger(model, self.world.sink)
         except Difference as e:
             return str(e)
         return str([self.world.upload_object(u) for u in self.workload.uploads])
 
-    def check_exit(self, upload, status, complete):
-        code = upload.process.exit
+    @staticmethod
+    def check_exit(upload, process, status, complete):
+        code = process.exit
         if code in EXITS:
             if not complete or status["state"] not in EXITS[code]:
-                raise Difference(f"tload of upload {upload.id} ended with {code}, but: {status}, {upload.process}")
-        elif code != -signal.SIGKILL and code != 5:
-            raise Difference(f"tload of upload {upload.id} ended with {code}: {status}, {upload.process}")
+                raise Difference(f"tload of upload {upload.id} ended with {code}, but: {status}, {process}")
+        elif code in KILLED or code == 5 or (code == 2 and upload.twin):
+            if upload.resumable and process is upload.process:
+                raise Difference(f"tload of upload {upload.id} was started {upload.starts} times and did not get to an end: {process}")
+        elif code != 1 or not upload.cancelled or status["state"] not in ("cancelled", "done", "done_with_errors"):
+            raise Difference(f"tload of upload {upload.id} ended with {code}: {status}, {process}")
 
     def run(self):
-        self.world = World(self.dir, self.workload, self.settings, self.split)
+        self.cluster.clean()
+        self.world = World(self.dir, self.workload, self.settings, self.split, self.cluster)
         self.tormentor = Tormentor(self.world, self.schedule)
-        watcher = threading.Thread(target=self.world.watch, daemon=True)
+        watcher = threading.Thread(target=self.world.watcher.run, daemon=True)
         try:
             self.world.start()
             watcher.start()
@@ -161,23 +172,30 @@ class Run:
             self.world.heal()
             self.wait()
             self.check()
+            self.world.leave()
             if self.world.trouble:
                 raise self.world.trouble
         finally:
             self.world.end()
 
+    @property
+    def faults(self):
+        """That had something to be done to; a tload that met its own counts as well."""
+        return sum(not f.missed for f in self.schedule) + sum(min(len(u.endings), max(0, u.starts - 1)) for u in self.workload.uploads)
+
     def summary(self):
         exits = " ".join(f"{u.id}:{u.process.exit}" for u in self.workload.uploads if u.process)
         return (
-            f"{len(self.schedule)} faults, {'four processes' if self.split else 'one process'}, "
-            f"{self.settings['kafka']['partitions']} partitions, {self.rows} rows, {self.twice} batches twice, {exits}"
+            f"{self.faults} faults, {'four processes' if self.split else 'one process'}, "
+            f"{self.settings['kafka']['partitions']} partitions, {self.rows} rows, {self.twice} batches twice, "
+            f"{self.world.watcher.samples} samples, {exits}"
         )
 
 
-def one(seed, options):
-    """True when nothing differed."""
+def one(seed, cluster, options):
+    """Whether nothing differed, and how many faults there were."""
     began = time.monotonic()
-    run = Run(seed, options.only)
+    run = Run(seed, cluster, options.only, options.long)
     trouble = None
     try:
         run.run()
@@ -197,7 +215,8 @@ def one(seed, options):
         print(f"FAIL seed {seed} ({took:.0f} s)" + ("" if options.discard else f"; everything is in {run.dir}"))
         print(f"  {'four processes' if run.split else 'one process'}, {run.settings}")
         for u in run.workload.uploads:
-            print(f"  {u.start_s:5.1f} s  upload {u.id} to {u.table}: {len(u.truths)} rows, for {u.trickle_s:.1f} s")
+            how = f"for {u.trickle_s:.1f} s" if u.trickle_s else f"from a file, {u.endings}{', twice at once' if u.twin else ''}"
+            print(f"  {u.start_s:5.1f} s  upload {u.id} to {u.table}: {len(u.truths)} rows, {how}, cancelled at {u.cancel_s}")
     if trouble or options.verbose:
         for fault in run.schedule:
             print(f"  {fault}")
@@ -205,7 +224,7 @@ def one(seed, options):
         print(f"difference: {trouble}", flush=True)
         if options.discard:
             shutil.rmtree(run.dir, ignore_errors=True)
-    return trouble is None
+    return trouble is None, run.faults
 
 
 def interrupted(number, _frame):
@@ -219,6 +238,7 @@ def main():
     parser.add_argument("--keep-going", action="store_true", help="after a difference, too")
     parser.add_argument("--discard", action="store_true", help="keep no directory")
     parser.add_argument("--only", choices=sorted(KINDS), metavar="KIND", help="faults of this kind alone")
+    parser.add_argument("--long", action="store_true", help="processes may stand still for a minute")
     parser.add_argument("--keep", action="store_true", help="keep all directories")
     parser.add_argument("-v", dest="verbose", action="store_true")
     options = parser.parse_args()
@@ -229,16 +249,20 @@ def main():
     seed = options.seed if options.seed is not None else int(time.time())
     until = time.monotonic() + 60 * options.minutes if options.minutes else 0
     passed = failed = faults = 0
-    while True:
-        if one(seed, options):
-            passed += 1
-        else:
-            failed += 1
-            if not options.keep_going:
+    cluster = Cluster()
+    try:
+        while True:
+            fine, met = one(seed, cluster, options)
+            passed += fine
+            failed += not fine
+            faults += met
+            seed += 1
+            if time.monotonic() >= until or (failed and not options.keep_going):
                 break
-        seed += 1
-        if time.monotonic() >= until:
-            break
+    finally:
+        cluster.stop()
+        shutil.rmtree(cluster.dir, ignore_errors=True)
+    print(f"{faults} faults")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -2,7 +2,7 @@
 """Tables and files of a run, drawn from a seed, with what is true of each record: its line, its bytes, its values or its fault."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 COLUMNS = ("id bigint not null", "name text", "qty int not null", "price decimal(10,2)", "ok boolean", "day date")
 NAMES = ("id", "name", "qty", "price", "ok", "day")
@@ -25,6 +25,10 @@ class Truth:
 class Table:
     name: str
     keyed: bool
+    refuses: int = 0  # the sink has a constraint of its own: rows whose qty is a multiple of it; 0: none
+
+    def refused(self, values):
+        return self.refuses != 0 and values[NAMES.index("qty")] % self.refuses == 0
 
 
 @dataclass
@@ -36,9 +40,23 @@ class Upload:
     truths: list
     trickle_s: float  # 0: tload reads the file; else it is fed from standard input for so long
     start_s: float
+    # What its starts before the last one meet: TLOAD_FAILPOINT of each. Files only: nothing else can be gone on with.
+    endings: list = field(default_factory=list)
+    goes_on_by: str = "upload"  # the command that goes on with it
+    twin: bool = False  # somebody else runs the same command at the same time
+    cancel_s: float = None  # when somebody cancels it
+
+    # While it runs.
     process: object = None
+    twin_process: object = None
     starts: int = 0
+    killed: bool = False  # its last tload was
     loaded: bool = False  # tload has ended, and is not begun again
+    cancelled: bool = False  # somebody asked for its end
+
+    @property
+    def resumable(self):
+        return not self.trickle_s
 
 
 def quoted(text):
@@ -123,17 +141,32 @@ def make_file(rng, rows, keys, bad, pad, newline):
     return b"".join(out), truths
 
 
+SENDER_POINTS = ("send.before_first", "send.before_batch", "send.after_ack", "send.before_end", "send.after_end")
+
+
+def endings(rng):
+    """How the starts of a tload before its last one end, most often none."""
+    specs = []
+    while rng.random() < 0.4 and len(specs) < 4:
+        action = rng.choice(("", "", "=stop"))
+        specs.append(f"{rng.choice(SENDER_POINTS)}:{rng.choice((1, 1, 2, 3, 5))}{action}")
+    return specs
+
+
 class Workload:
+    """There is always a table with a key, and one without, whose rows can be counted at any time."""
+
     def __init__(self, rng, directory, seconds):
-        self.tables = [Table("t1", True)]
-        if rng.random() < 0.7:
-            self.tables.append(Table("t2", rng.random() < 0.4))
+        refuses = rng.choice((0, 0, 7, 40))
+        self.tables = [Table("t1", True, refuses), Table("log", False, rng.choice((0, 0, 0, 11)))]
+        if rng.random() < 0.4:
+            self.tables.append(Table("t2", True))
         keys = rng.choice((50, 1000, 20000))
         self.uploads = []
         for n in range(rng.randrange(2, 6)):
-            trickles = rng.random() < 0.7
-            rows = rng.randrange(200, 4000) if trickles else rng.choice((0, 10, 2000, 6000))
-            pad = rng.choice((0, 20, 300)) if trickles or rows < 100 else rng.choice((300, 3000))
+            trickles = rng.random() < 0.5
+            rows = rng.randrange(200, 4000) if trickles else rng.choice((0, 10, 2000, 6000, 20000))
+            pad = rng.choice((0, 20, 300)) if trickles or rows < 100 or rows > 6000 else rng.choice((300, 3000))
             bad = rng.choice((0, 0.005, 0.05, 0.3))
             content, truths = make_file(rng, rows, keys, bad, pad, rng.choice((b"\n", b"\n", b"\r\n")))
             path = os.path.join(directory, f"u{n}.csv")
@@ -142,4 +175,11 @@ class Workload:
             start = rng.uniform(0, 0.2 * seconds) if trickles else rng.uniform(0, 0.7 * seconds)
             length = rng.uniform(0.2, 0.9) * seconds if trickles else 0
             table = rng.choice(self.tables)
-            self.uploads.append(Upload(f"u{n}", table, path, content, truths, length, start))
+            upload = Upload(f"u{n}", table, path, content, truths, length, start)
+            if upload.resumable:
+                upload.endings = endings(rng)
+                upload.goes_on_by = rng.choice(("upload", "resume"))
+                upload.twin = rng.random() < 0.2
+            if rng.random() < 0.1:
+                upload.cancel_s = start + rng.uniform(0.1, 0.5) * seconds
+            self.uploads.append(upload)

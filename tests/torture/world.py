@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run tortures: a Kafka behind a proxy, the processes of coordinatord, uploads that are fed, and who watches them."""
+"""What a run tortures: a Kafka and a coordinator behind proxies, a disk that may fail, uploads that are fed and gone on with."""
 
 import collections
 import http.client
@@ -7,21 +7,23 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 
 from tests.lib.harness import Coordinator
 from tests.lib.kafka import SERVICE, Kafka
-from tests.lib.process import BUILD, Process, free_port, gone, scaled, wait_until
-from tests.torture.oracle import Database, Difference
+from tests.lib.process import BUILD, Process, free_port, gone, wait_until
+from tests.torture.daemon import Daemon, Disk
+from tests.torture.oracle import FINAL, Difference
 from tests.torture.proxy import Proxy
+from tests.torture.sinks import SqliteSink
+from tests.torture.watch import Watcher
+from tests.torture.workload import COLUMNS
 
-STOP_SECONDS = 5  # within which coordinatord has to end by SIGTERM
-MAX_DESCRIPTORS, MAX_THREADS, MAX_MEMORY = 200, 90, 700 * 1024 * 1024
-TEMPORARY = 5  # exit status of tload: the coordinator or Kafka is out of reach
-COUNTS = ("rows_applied", "rows_rejected")  # what a sender tells is not durable
+TEMPORARY, REFUSED = 5, 2  # exit statuses of tload
+STARTS = 300  # of one upload, at most
 
 
 class ProxiedKafka(Kafka):
@@ -45,109 +47,83 @@ class ProxiedKafka(Kafka):
         return {(topic, int(p)): int(offset) for p, offset in found}
 
 
-class Daemon:
-    """A process of coordinatord that is started again when it ends. One fault at a time: it takes the lock."""
+class Cluster:
+    """One Kafka and its proxy for all runs of a process."""
 
-    def __init__(self, coordinator):
-        self.coordinator = coordinator
-        self.name = coordinator.name
-        self.lock = threading.Lock()
-        self.armed = False  # with a failpoint: it may abort
-        self.started = 0.0
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="tload-torture-kafka-")
+        port = free_port()
+        self.kafka = ProxiedKafka(os.path.join(self.dir, "kafka"), port).start()
+        self.proxy = Proxy(port, int(self.kafka.direct.rsplit(":", 1)[1])).start()
 
-    @property
-    def process(self):
-        return self.coordinator.process
+    def heal(self):
+        self.proxy.heal()
+        if not gone(self.kafka.pid()):
+            self.kafka.resume()
+        else:
+            self.kafka.start()
 
-    def start(self, failpoint=None):
-        self.armed = bool(failpoint)
-        self.started = time.monotonic()
-        self.coordinator.start(ready=False, env={"TLOAD_LOG": "debug", **({"TLOAD_FAILPOINT": failpoint} if failpoint else {})})
+    def clean(self):
+        """As if it were new."""
+        self.heal()
+        self.kafka.purge()
 
-    def kill(self):
-        if self.process.poll() is not None:
-            self.check_end(self.process.exit)
-        self.process.kill()
-
-    def terminate(self):
-        began = time.monotonic()
-        self.process.signal(signal.SIGTERM)
-        status = self.process.wait(30)
-        took = time.monotonic() - began
-        if status == -signal.SIGTERM and began - self.started < 1:
-            return  # it was not listening for signals yet
-        if status != 0 and not (self.armed and status == -signal.SIGABRT):
-            raise Difference(f"{self.name} ends with {status} by SIGTERM; its log: {self.process.stderr_path}")
-        if took > scaled(STOP_SECONDS) + 1:
-            raise Difference(f"{self.name} takes {took:.1f} s to end by SIGTERM; its log: {self.process.stderr_path}")
-
-    def check_end(self, status):
-        if not (self.armed and status == -signal.SIGABRT):
-            raise Difference(f"{self.name} ended by itself, with {status}; its log: {self.process.stderr_path}")
-
-    def check_alive(self):
-        """Not in the middle of a fault. True when it had ended at a failpoint and was started again."""
-        status = self.process.poll()
-        if status is None:
-            return False
-        self.check_end(status)
-        self.start()
-        return True
-
-    def check_resources(self):
-        pid = self.process.pid
-        descriptors = len(os.listdir(f"/proc/{pid}/fd"))
-        threads = len(os.listdir(f"/proc/{pid}/task"))
-        memory = self.process.rss()
-        for what, there, most in (
-            ("descriptors", descriptors, MAX_DESCRIPTORS), ("threads", threads, MAX_THREADS), ("bytes of memory", memory, MAX_MEMORY),
-        ):
-            if there > most and not os.environ.get("SANITIZE"):
-                raise Difference(f"{self.name} has {there} {what}; at most {most} are due")
+    def stop(self):
+        try:
+            self.kafka.resume()
+        except (OSError, IndexError):
+            pass
+        self.kafka.stop()
+        self.proxy.stop()
 
 
 class World:
-    def __init__(self, directory, workload, settings, split):
+    def __init__(self, directory, workload, settings, split, cluster):
         self.dir = directory
         self.workload = workload
         self.partitions = settings["kafka"]["partitions"]
-        self.settings = settings
         self.trouble = None  # the first difference that was found while it ran
         self.stopping = threading.Event()
         self.feeders = []
-        self.samples = 0
-        self.restarted = 0
-        port = free_port()
-        self.kafka = ProxiedKafka(os.path.join(directory, "kafka"), port).start()
-        self.proxy = Proxy(port, int(self.kafka.direct.rsplit(":", 1)[1])).start()
+        self.runs = 0
+        self.kafka, self.proxy = cluster.kafka, cluster.proxy
+        self.cluster = cluster
+        self.place = os.path.join(directory, "c")
+        os.mkdir(self.place)
+        self.disk = Disk(directory, os.path.join(self.place, "state"))
+        self.sink = SqliteSink(os.path.join(self.place, "state"))
+        self.settings = {**settings, **self.sink.settings()}
+        # Senders come through a proxy of their own, and so do the roles that are apart.
+        self.front = Proxy(os.path.join(directory, "front.sock"), os.path.join(self.place, "c.sock")).start()
         names = ["control", "validate", "sink", "errors"] if split else ["coordinatord"]
         self.daemons = [self.daemon(n, n if split else None) for n in names]
         self.extra = []
-        self.state = self.daemons[0].coordinator.state
-        self.database = Database(self.state)
+        self.watcher = Watcher(self)
 
     def daemon(self, name, roles):
-        directory = os.path.join(self.dir, "c")
-        os.makedirs(directory, exist_ok=True)
-        return Daemon(Coordinator(directory, self.kafka.address, self.settings, roles, name))
+        settings = {section: dict(keys) for section, keys in self.settings.items()}
+        if roles and "control" not in roles:
+            settings.setdefault("coordinator", {})["control"] = "unix:" + self.front.here
+        return Daemon(Coordinator(self.place, self.kafka.address, settings, roles, name), self.disk)
 
     @property
     def control(self):
         return self.daemons[0].coordinator
+
+    @property
+    def sink_daemon(self):
+        return self.daemons[2] if len(self.daemons) > 1 else self.daemons[0]
 
     def start(self):
         for d in self.daemons:
             d.start()
         wait_until(self.ready, 40, "coordinatord to be ready")
         for table in self.workload.tables:
-            key = ["--key", "id"] if table.keyed else []
-            self.tload("define-table", table.name, *self.columns(), *key)
-
-    @staticmethod
-    def columns():
-        from tests.torture.workload import COLUMNS
-
-        return COLUMNS
+            self.tload("define-table", table.name, *COLUMNS, *(["--key", "id"] if table.keyed else []))
+        self.sink.guard()
+        for table in self.workload.tables:
+            if table.refuses:
+                self.sink.refuse(table)
 
     def ready(self):
         for d in self.daemons:
@@ -160,35 +136,78 @@ class World:
 
     # --- tload
 
-    def environment(self):
-        return {"HOME": self.dir, "XDG_CONFIG_HOME": os.path.join(self.dir, "config"), "TLOAD_COORDINATOR": self.control.url}
+    def environment(self, failpoint=None):
+        environment = {
+            "HOME": self.dir, "XDG_CONFIG_HOME": os.path.join(self.dir, "config"), "TLOAD_COORDINATOR": "unix:" + self.front.here,
+        }
+        if failpoint:
+            environment["TLOAD_FAILPOINT"] = failpoint
+        return environment
+
+    def run_tload(self, *arguments, failpoint=None, stdin=subprocess.DEVNULL):
+        self.runs += 1
+        return Process([BUILD / "tload", *arguments], self.dir, f"tload-{self.runs}", self.environment(failpoint), stdin)
 
     def tload(self, *arguments, timeout=60):
-        self.runs = getattr(self, "runs", 0) + 1
-        process = Process([BUILD / "tload", *arguments], self.dir, f"tload-{self.runs}", self.environment())
+        process = self.run_tload(*arguments)
         status = process.wait(timeout)
         if status != 0:
             raise Difference(f"exit {status} where 0 is due: {process}")
         return process
 
+    # --- uploads, each in a thread of its own
+
     def begin_upload(self, upload):
-        """In a thread of its own: an upload that found the coordinator down is begun again."""
         feeder = threading.Thread(target=self.load, args=(upload,), daemon=True)
         self.feeders.append(feeder)
         feeder.start()
 
     def load(self, upload):
         try:
-            self.start_tload(upload)
-            while upload.process.poll() is None:
-                time.sleep(0.05)
-            while upload.process.poll() == TEMPORARY and not self.stopping.is_set() and not self.known(upload):
-                self.start_tload(upload)
-                while upload.process.poll() is None:
-                    time.sleep(0.05)
+            if upload.resumable:
+                self.load_file(upload)
+            else:
+                self.load_stream(upload)
         except Exception as e:  # noqa: BLE001, it is told at the end of the run
             self.blame(e)
         upload.loaded = True
+
+    def load_file(self, upload):
+        """Again and again until it has ended otherwise than by being killed, whoever did that."""
+        failpoints = list(upload.endings)
+        while upload.starts < STARTS and not self.stopping.is_set():
+            failpoint = failpoints.pop(0) if failpoints else None
+            self.start_tload(upload, failpoint)
+            if upload.twin and upload.starts == 1:
+                upload.twin_process = self.run_tload(*self.arguments(upload))
+            self.await_tload(upload, failpoint)
+            again = upload.process.exit in (TEMPORARY, -signal.SIGKILL, -signal.SIGABRT)
+            if upload.twin_process and upload.process.exit == REFUSED:
+                again = True  # the other one was just making it
+            if not again:
+                break
+            self.stopping.wait(0.25)
+        if upload.twin_process:
+            while upload.twin_process.poll() is None and not self.stopping.wait(0.05):
+                pass
+
+    def load_stream(self, upload):
+        """Standard input is read once: an upload that found the coordinator down is begun again, and no other."""
+        while upload.starts < STARTS and not self.stopping.is_set():
+            self.start_tload(upload)
+            self.await_tload(upload)
+            if upload.process.exit != TEMPORARY or self.known(upload):
+                break
+
+    def await_tload(self, upload, failpoint=None):
+        stopped_at = None
+        while upload.process.poll() is None:
+            time.sleep(0.02)
+            if failpoint and "stop" in failpoint:
+                # It stands still for a while: everybody takes it for dead.
+                stopped_at = stopped_at or time.monotonic()
+                if time.monotonic() - stopped_at > 1.5:
+                    upload.process.signal(signal.SIGCONT)
 
     def known(self, upload):
         """Does control know it? Waits until control answers."""
@@ -199,13 +218,18 @@ class World:
                 pass
         return True
 
-    def start_tload(self, upload):
+    def arguments(self, upload):
+        if upload.starts > 1 and upload.goes_on_by == "resume" and self.known(upload):
+            return ["--json", "resume", upload.id]
+        path = upload.path if upload.resumable else "-"
+        return ["--json", "upload", path, "--table", upload.table.name, "--id", upload.id]
+
+    def start_tload(self, upload, failpoint=None):
         upload.starts += 1
-        arguments = [BUILD / "tload", "--json", "upload", "-" if upload.trickle_s else upload.path]
-        arguments += ["--table", upload.table.name, "--id", upload.id]
-        stdin = subprocess.PIPE if upload.trickle_s else subprocess.DEVNULL
-        upload.process = Process(arguments, self.dir, f"upload-{upload.id}-{upload.starts}", self.environment(), stdin)
-        if upload.trickle_s:
+        upload.killed = False
+        stdin = subprocess.DEVNULL if upload.resumable else subprocess.PIPE
+        upload.process = self.run_tload(*self.arguments(upload), failpoint=failpoint, stdin=stdin)
+        if not upload.resumable:
             self.feed(upload)
 
     @staticmethod
@@ -226,60 +250,48 @@ class World:
         except BrokenPipeError:
             pass
 
-    # --- watching, in a thread of its own
+    def begin_cancel(self, upload):
+        feeder = threading.Thread(target=self.cancel, args=(upload,), daemon=True)
+        self.feeders.append(feeder)
+        feeder.start()
+
+    def cancel(self, upload):
+        """Once; whether it comes in time, or at all, is part of the game."""
+        try:
+            upload.cancelled = True
+            self.run_tload("cancel", upload.id, "--detach").wait(60)
+        except Exception as e:  # noqa: BLE001
+            self.blame(e)
+
+    def end_orphans(self):
+        """Uploads whose sender was killed and can't be gone on with are ended as a user would."""
+        for upload in self.workload.uploads:
+            if upload.resumable or upload.process.exit in (0, 3):
+                continue
+            status = self.upload_object(upload)
+            if status is None or status["state"] in FINAL:
+                continue
+            upload.cancelled = True
+            process = self.run_tload("cancel", upload.id)
+            if process.wait(60) not in (0, 1, 2, 3):
+                raise Difference(f"upload {upload.id} can't be cancelled: {process}")
+
+    # --- watching
 
     def blame(self, why):
         if self.trouble is None:
             self.trouble = why
 
-    def watch(self):
-        marks, final = {}, {}
-        offsets = {}
-        while not self.stopping.wait(0.15):
-            try:
-                self.look_at_uploads(marks, final)
-                self.look_at_offsets(offsets)
-                self.samples += 1
-            except Difference as e:
-                self.blame(e)
-            except (OSError, http.client.HTTPException, sqlite3.Error, ValueError):
-                pass  # what is asked is down just now
-
-    def look_at_uploads(self, marks, final):
-        answer = self.control.http("GET", "/v1/tenants/default/uploads", timeout=2)
-        if answer.status != 200:
-            return
-        for u in answer.json["uploads"]:
-            known = marks.setdefault(u["upload"], {})
-            for name in COUNTS:
-                if (u[name] or 0) < known.get(name, 0):
-                    raise Difference(f"{name} of upload {u['upload']} fell from {known[name]} to {u[name]}")
-                known[name] = u[name] or 0
-            if u["rows_applied"] + u["rows_rejected"] > u["rows_read"]:
-                raise Difference(f"more than 100 %: {u}")
-            state = final.get(u["upload"])
-            if state and state != u["state"]:
-                raise Difference(f"state of upload {u['upload']} was {state} and is {u['state']}")
-            if u["state"] in ("done", "done_with_errors"):
-                final[u["upload"]] = u["state"]
-
-    def look_at_offsets(self, offsets):
-        for where, at in self.database.offsets().items():
-            if at < offsets.get(where, 0):
-                raise Difference(f"offset of {where} went back from {offsets[where]} to {at}")
-            offsets[where] = at
-
     # --- the end
 
     def heal(self):
-        self.proxy.heal()
-        if not gone(self.kafka.pid()):
-            self.kafka.resume()
-        else:
-            self.kafka.start()
+        self.disk.set(" ")
+        self.front.heal()
+        self.cluster.heal()
         for u in self.workload.uploads:
-            if u.process:
-                u.process.signal(signal.SIGCONT)
+            for process in (u.process, u.twin_process):
+                if process:
+                    process.signal(signal.SIGCONT)
         for d in self.daemons:
             d.process.signal(signal.SIGCONT)
             d.check_alive()
@@ -295,10 +307,10 @@ class World:
     def settled(self):
         """All that was written was applied."""
         for d in self.daemons:
-            self.restarted += d.check_alive()
+            d.check_alive()
         try:
-            offsets = self.database.offsets()
-        except sqlite3.Error:
+            offsets = self.sink.offsets()
+        except self.sink.busy:
             return False
         for kind in ("validated-input", "import-error"):
             for where, end in self.kafka.end_offsets(f"tload.default.{kind}", self.partitions).items():
@@ -317,23 +329,27 @@ class World:
                 seen[m["partition"], h["tl-upload"], h["tl-seq"]] += 1
         return sum(n - 1 for n in seen.values())
 
+    def place_of_errors(self):
+        return os.path.join(self.place, "state")
+
     def errors_of(self, upload):
         return [json.loads(line) for line in self.tload("--json", "errors", upload.id).stdout.splitlines()]
 
+    def leave(self):
+        """In peace: they leave their groups, and end as they should."""
+        for d in reversed(self.daemons):
+            d.terminate()
+
     def end(self):
-        """Ends all that was started, whatever state it is in."""
+        """Ends all that was started, whatever state it is in; the cluster stays."""
         self.stopping.set()
         for u in self.workload.uploads:
-            if u.process:
-                u.process.kill()
+            for process in (u.process, u.twin_process):
+                if process:
+                    process.kill()
         for d in self.daemons + self.extra:
             if d.process:
                 d.process.kill()
         for feeder in self.feeders:
             feeder.join(10)
-        try:
-            self.kafka.resume()
-        except (OSError, IndexError):
-            pass
-        self.kafka.stop()
-        self.proxy.stop()
+        self.front.stop()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The data sinks as the torture sees them: read, locked, guarded and given constraints beside the daemon, by Python alone.
+
+A guard is a trigger on the ledger's own tables that writes down whatever goes back: it sees each commit, where looking at
+times would miss what is put right again a moment later.
+"""
+
+import contextlib
+import os
+import sqlite3
+
+from tests.lib.process import wait_until
+from tests.torture.workload import NAMES
+
+TENANT = "default"
+
+GUARDED = {
+    "offsets": (("topic", "partition"), ("next",)),
+    "ledger": (("upload", "partition"), ("last_seq", "rows_applied", "rows_rejected", "ended", "stopped")),
+    "errors": (("upload", "partition", "stage"), ("last_seq", "rows")),
+}
+
+
+class SqliteSink:
+    """The embedded sink: a file that a reader beside the daemon may read at any time."""
+
+    busy = sqlite3.Error  # what its calls raise when it is locked, or not there yet
+
+    def __init__(self, state):
+        self.path = os.path.join(state, "data", TENANT + ".db")
+
+    def settings(self):
+        """Of the daemon's configuration."""
+        return {}
+
+    def _connect(self, mode, timeout=30):
+        return sqlite3.connect(f"file:{self.path}?mode={mode}", uri=True, timeout=timeout, isolation_level=None)
+
+    def query(self, sql, *parameters):
+        connection = self._connect("ro")
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        finally:
+            connection.close()
+
+    def change(self, *statements):
+        connection = self._connect("rw")
+        try:
+            for sql in statements:
+                connection.execute(sql)
+        finally:
+            connection.close()
+
+    # --- what the oracle asks
+
+    def offsets(self):
+        return {(topic, p): at for topic, p, at in self.query("SELECT topic, partition, next FROM _tload_offsets")}
+
+    def ledger(self):
+        return self.query(
+            "SELECT upload, partition, table_name, last_seq, rows_applied, rows_rejected, ended, rows_read, stopped FROM _tload_ledger"
+        )
+
+    def errors(self):
+        """Upload, partition, stage, last batch, rows."""
+        return self.query("SELECT upload, partition, stage, last_seq, rows FROM _tload_errors")
+
+    def rows(self, table):
+        return self.query(f"SELECT {','.join(NAMES)} FROM {table}")
+
+    def keys(self, table):
+        return {key for (key,) in self.query(f"SELECT id FROM {table}")}
+
+    def counted(self, table):
+        """How many rows the table has, and how many the ledger says; both of one moment."""
+        return self.query(
+            f"SELECT (SELECT count(*) FROM {table}), (SELECT coalesce(sum(rows_applied), 0) FROM _tload_ledger WHERE table_name = ?)",
+            table,
+        )[0]
+
+    # --- what the torture does to it
+
+    def has(self, table):
+        try:
+            return bool(self.query("SELECT 1 FROM sqlite_schema WHERE name = ?", table))
+        except sqlite3.Error:
+            return False
+
+    def guard(self):
+        wait_until(lambda: self.has("_tload_errors"), what="the ledger's tables")
+        statements = ["CREATE TABLE guard_found (what TEXT)"]
+        for table, (key, counts) in GUARDED.items():
+            same = " AND ".join(f"was.{k} = new.{k}" for k in key)
+            fell = " OR ".join(f"was.{c} > new.{c}" for c in counts)
+            said = " || ' ' || ".join([f"new.{k}" for k in key] + [f"'{c} ' || was.{c} || ' to ' || new.{c}" for c in counts])
+            statements.append(
+                f"CREATE TRIGGER guard_{table} BEFORE INSERT ON _tload_{table} "
+                f"BEGIN INSERT INTO guard_found SELECT '{table}: ' || {said} FROM _tload_{table} was WHERE {same} AND ({fell}); END"
+            )
+        self.change(*statements)
+
+    def guard_found(self):
+        return [what for (what,) in self.query("SELECT what FROM guard_found")]
+
+    def refuse(self, table):
+        """The constraint of Table.refuses."""
+        wait_until(lambda: self.has(table.name), what=f"table {table.name}")
+        self.change(
+            f"CREATE TRIGGER refuse_{table.name} BEFORE INSERT ON {table.name} WHEN new.qty % {table.refuses} = 0 "
+            "BEGIN SELECT raise(abort, 'refused by the torture'); END"
+        )
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Nobody else writes. Gives why not, or None when it is so."""
+        why = connection = None
+        try:
+            connection = self._connect("rw", 2)
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as e:
+            why = e
+        try:
+            yield why
+        finally:
+            if connection:
+                connection.close()  # rolls back
