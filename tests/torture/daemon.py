@@ -53,6 +53,8 @@ class Daemon:
 
     def start(self, failpoint=None):
         self.may_end = (-signal.SIGABRT,) if failpoint else ()
+        if failpoint and failpoint.endswith("=fail"):
+            self.may_end += (1, 5)  # what fails may be its start
         if self.disk.ever:
             self.may_end += (1, 5)  # where there is no room for its state it can't start
         self.started = time.monotonic()

@@ -177,12 +177,13 @@ class Part:
 class Model:
     """All of raw-input, applied."""
 
-    def __init__(self, kafka, tables):
+    def __init__(self, messages, tables):
+        """messages: all of raw-input, by partition and offset."""
         self.tables = {t.name: t for t in tables}
         self.rows = {t.name: {} if t.keyed else [] for t in tables}
         self.homes = {t.name: {} for t in tables}  # key to the partition that has it
         self.parts = {}
-        for message in kafka.read(f"tload.{TENANT}.raw-input"):
+        for message in messages:
             self.apply(message)
 
     def apply(self, message):

@@ -18,10 +18,12 @@ from tests.lib.process import BUILD, Process, free_port, gone, wait_until
 from tests.torture.daemon import Daemon, Disk
 from tests.torture.oracle import FINAL, Difference
 from tests.torture.proxy import Proxy
+from tests.torture.recorder import Recorder
 from tests.torture.sinks import SqliteSink
 from tests.torture.watch import Watcher
 from tests.torture.workload import COLUMNS
 
+RAW = "tload.default.raw-input"
 TEMPORARY, REFUSED = 5, 2  # exit statuses of tload
 STARTS = 300  # of one upload, at most
 
@@ -98,6 +100,7 @@ class World:
         names = ["control", "validate", "sink", "errors"] if split else ["coordinatord"]
         self.daemons = [self.daemon(n, n if split else None) for n in names]
         self.extra = []
+        self.recorder = None
         self.watcher = Watcher(self)
 
     def daemon(self, name, roles):
@@ -118,6 +121,8 @@ class World:
         for d in self.daemons:
             d.start()
         wait_until(self.ready, 40, "coordinatord to be ready")
+        wait_until(lambda: RAW in self.kafka.topics(), what="the topics")
+        self.recorder = Recorder(self.kafka, RAW).start()
         for table in self.workload.tables:
             self.tload("define-table", table.name, *COLUMNS, *(["--key", "id"] if table.keyed else []))
         self.sink.guard()
@@ -332,6 +337,10 @@ class World:
     def place_of_errors(self):
         return os.path.join(self.place, "state")
 
+    def raw_input(self):
+        """All that was ever in it."""
+        return self.recorder.read({p: end for (_, p), end in self.kafka.end_offsets(RAW, self.partitions).items()})
+
     def errors_of(self, upload):
         return [json.loads(line) for line in self.tload("--json", "errors", upload.id).stdout.splitlines()]
 
@@ -352,4 +361,6 @@ class World:
                 d.process.kill()
         for feeder in self.feeders:
             feeder.join(10)
+        if self.recorder:
+            self.recorder.stop()
         self.front.stop()
