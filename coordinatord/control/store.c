@@ -99,6 +99,11 @@ int store_fail(struct store *s, const char *what, struct tl_error *err)
     case SQLITE_LOCKED:
         code = TL_E_AGAIN;
         break;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PROTOCOL:
+        code = TL_E_UNAVAILABLE;
+        break;
     case SQLITE_NOMEM:
         code = TL_E_NOMEM;
         break;
@@ -110,6 +115,9 @@ int store_fail(struct store *s, const char *what, struct tl_error *err)
         code = TL_E_IO;
         break;
     }
+    /* Not the statement's fault: whoever asked can do nothing but come again. */
+    if (code == TL_E_NO_SPACE || code == TL_E_UNAVAILABLE)
+        return tl_fail(err, code, "the coordinator's metadata can't be written: %s", sqlite3_errmsg(s->db));
     return tl_fail(err, code, "metadata: %s: %s", what, sqlite3_errmsg(s->db));
 }
 
