@@ -57,6 +57,7 @@ static const struct key keys[] = {
     {KEY("kafka", "trim_records"), KEY_INT, AT(trim_records), 1, 1000000000, "100", NULL},
     {KEY("kafka", "compression"), KEY_TEXT, AT(compression), 0, 0, "lz4", NULL},
     {KEY("sink", "url"), KEY_TEXT, AT(sink_url), 0, 0, NULL, NULL},
+    {KEY("sink", "connections"), KEY_INT, AT(sink_connections), 0, 64, "0", NULL},
     {KEY("sink", "commit_rows"), KEY_INT, AT(sink_commit_rows), 1, 10000000, "100000", NULL},
     {KEY("sink", "commit_bytes"), KEY_INT, AT(sink_commit_bytes), 1, 1 << 30, "16777216", NULL},
     {KEY("sink", "commit_ms"), KEY_INT, AT(sink_commit_ms), 1, 60000, "200", NULL},

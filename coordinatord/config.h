@@ -34,6 +34,8 @@ struct config {
     /* [kafka] compression: of what the roles write, and of clients that don't say otherwise */
     char *compression;
     char *sink_url; /* [sink] url */
+    /* [sink] connections: that write a tenant's data side by side in one process; 0: as the sink likes */
+    int sink_connections;
     /* [sink] commit_rows, commit_bytes, commit_ms: a transaction is closed when one is reached */
     int sink_commit_rows;
     int sink_commit_bytes;

@@ -4,14 +4,22 @@
 
 A program that ends in any other way than by cmocka's own count (a crash, a sanitizer's report, no end within the time)
 counts as one failed test more. The last line is "N passed, N failed", with ", N skipped" when there are any.
+
+The data sinks' tests need a PostgreSQL. TEST_POSTGRESQL names one that runs already, as the URL of a superuser; else
+one is started for them, and where there is none to start, they fail.
 """
 
+import contextlib
 import os
+import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
+POSTGRES = pathlib.Path(__file__).parent / "services/postgres"
 SECONDS = 600 if os.environ.get("SANITIZE") else 60
 COUNT = re.compile(r"^\[\s*(PASSED|SKIPPED|FAILED)\s*\] .*?(\d+) test\(s\)", re.M)
 
@@ -39,7 +47,29 @@ def run(program):
     return program, counts, output
 
 
+@contextlib.contextmanager
+def postgresql(programs):
+    """For as long as the tests run, when any of these needs it."""
+    if "TEST_POSTGRESQL" in os.environ or not any(os.path.basename(p).startswith("test_sink_") for p in programs):
+        yield
+        return
+    directory = tempfile.mkdtemp(prefix="tload-postgres-")
+    try:
+        started = subprocess.run([POSTGRES, "start", directory], stdout=subprocess.PIPE, text=True, check=False)
+        if started.returncode == 0:
+            os.environ["TEST_POSTGRESQL"] = started.stdout.strip()
+        yield
+    finally:
+        subprocess.run([POSTGRES, "stop", directory], check=False)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def main():
+    with postgresql(sys.argv[1:]):
+        return run_all()
+
+
+def run_all():
     total = {"PASSED": 0, "SKIPPED": 0, "FAILED": 0}
     with ThreadPoolExecutor(2) as pool:
         for program, counts, output in pool.map(run, sys.argv[1:]):

@@ -458,9 +458,12 @@ static void on_close(struct worker *w)
 
 static int width(const struct config *config, const struct tenant_info *tenant)
 {
-    (void)config;
-    (void)tenant;
-    return 1; /* the embedded sink has one writer at a time */
+    struct tl_error err;
+    const struct sink_ops *ops = sink_for_url(tenant->sink_url, &err);
+
+    if (!ops || ops->connections == 1)
+        return 1;
+    return config->sink_connections ? config->sink_connections : ops->connections;
 }
 
 const struct role_ops sink_role = {

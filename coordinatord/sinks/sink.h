@@ -88,6 +88,13 @@ struct sink_batch {
 
 struct sink_ops {
     const char *scheme; /* of the URL, "sqlite" */
+    const char *alias;  /* another name for it; NULL: none */
+    /*
+     * How many connections write a tenant's data side by side unless configured; 1: never more, since they
+     * could only wait for each other.
+     */
+    int connections;
+    size_t columns_max; /* of a table */
 
     /* Syntax only, nothing is touched; for --check-config. */
     int (*check_url)(const char *url, struct tl_error *err);

@@ -16,11 +16,14 @@ const struct sink_ops *sink_for_url(const char *url, struct tl_error *err)
     size_t at = 0;
 
     for (size_t i = 0; i < sinks_count; i++) {
-        if (rest.ptr && tl_str_eq_z(scheme, sinks[i]->scheme))
+        if (rest.ptr && (tl_str_eq_z(scheme, sinks[i]->scheme) ||
+                         (sinks[i]->alias && tl_str_eq_z(scheme, sinks[i]->alias))))
             return sinks[i];
         if (at < sizeof known)
             at += (size_t)snprintf(known + at, sizeof known - at, "%s%s:", i ? ", " : "", sinks[i]->scheme);
     }
-    tl_fail(err, TL_E_REFUSED, "\"%s\" is not a data sink: it has to begin with one of %s", url, known);
+    /* What is behind the scheme may have a password in it. */
+    tl_fail(err, TL_E_REFUSED, "\"%.*s%s\" is not a data sink: it has to begin with one of %s",
+            TL_STR_ARG(scheme), rest.ptr ? ":…" : "", known);
     return NULL;
 }

@@ -10,6 +10,8 @@ static void test_url(void **state)
     OK(f->ops->check_url(f->url, &f->err));
     snprintf(bare, sizeof bare, "%s:", f->ops->scheme);
     FAILS(f->ops->check_url(bare, &f->err), TL_E_REFUSED);
+    assert_null(sink_for_url("nothing://user:secret@host/", &f->err));
+    assert_null(strstr(f->err.text, "secret"));
     assert_ptr_equal(sink_for_url(f->url, &f->err), f->ops);
     assert_null(sink_for_url("nothing:/x", &f->err));
     assert_int_equal(f->err.code, TL_E_REFUSED);
@@ -83,7 +85,8 @@ static void test_no_key(void **state)
     apply(f, log);
     put(f, log, NULL, "2026-01-31\ta\n2026-01-31\ta\n\\N\t\\N\n");
     put(f, log, "what", "a\n");
-    expect(f, "SELECT at, what FROM log ORDER BY 1, 2", "NULL|NULL\nNULL|a\n2026-01-31|a\n2026-01-31|a\n");
+    expect(f, "SELECT at, what FROM log ORDER BY 1 NULLS FIRST, 2 NULLS FIRST",
+           "NULL|NULL\nNULL|a\n2026-01-31|a\n2026-01-31|a\n");
     tl_schema_free(log);
 }
 
@@ -244,7 +247,13 @@ static void test_fenced(void **state)
     OK(f->ops->begin(f->sink, &f->err));
     OK(write_rows(f, f->sink, f->orders, NULL, "1\towner\t1\n", NULL, NULL));
     OK(f->ops->offset_move(f->sink, "t", 0, 0, 10, &f->err));
-    FAILS(f->ops->begin(zombie, &f->err), TL_E_AGAIN);
+    /* It waits, and fails: at its begin, or when it comes to the same row. */
+    if (f->ops->connections > 1) {
+        OK(f->ops->begin(zombie, &f->err));
+        FAILS(write_rows(f, zombie, f->orders, NULL, "1\tzombie\t1\n", NULL, NULL), TL_E_AGAIN);
+    } else {
+        FAILS(f->ops->begin(zombie, &f->err), TL_E_AGAIN);
+    }
     f->ops->rollback(zombie);
     OK(f->ops->commit(f->sink, &f->err));
 
@@ -409,13 +418,13 @@ static void test_disk_full(void **state)
         OK(tl_buf_appendf(&rows, "%d\ta name that takes some room on the disk\t%d\n", i, i));
     OK(tl_buf_terminate(&rows));
     put(f, f->orders, NULL, "1\tbefore\t1\n");
-    f->hooks->fill_disk(f->sink);
+    f->hooks->fill_disk(f);
     OK(f->ops->begin(f->sink, &f->err));
     FAILS(write_rows(f, f->sink, f->orders, NULL, rows.data, NULL, NULL), TL_E_NO_SPACE);
     assert_true(tl_error_retriable(&f->err));
     f->ops->rollback(f->sink);
     expect_orders(f, "1|before|1\n");
-    f->hooks->free_disk(f->sink);
+    f->hooks->free_disk(f);
     put(f, f->orders, NULL, rows.data);
     expect(f, "SELECT count(*), max(qty) FROM orders", "5000|5000\n");
     tl_buf_release(&rows);

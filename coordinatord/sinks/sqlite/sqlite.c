@@ -5,6 +5,8 @@
 
 const struct sink_ops sink_sqlite = {
     .scheme = "sqlite",
+    .connections = 1,
+    .columns_max = TL_COLUMNS_MAX,
     .check_url = connection_check_url,
     .open = connection_open,
     .close = connection_close,
