@@ -71,13 +71,16 @@ void feed_give_up(struct feed *f, const char *what, const struct tl_error *why)
     bool broken = why->code == TL_E_UNAVAILABLE || why->code == TL_E_FATAL || why->code == TL_E_IO;
 
     snprintf(text, sizeof text, "waiting for %s: %s", what, why->text);
+    if (!f->failing)
+        f->failing = f->in_transaction ? f->since : tl_clock_ms();
     abandon(f);
     /*
      * A connection that failed in a way of its own is made anew: what it was in the middle of is not known.
      */
     if (broken)
         feed_close(f);
-    if (f->backoff_ms >= TELL_FROM_MS) {
+    /* A sink may also take its time to fail, such as one that waits for a lock. */
+    if (f->backoff_ms >= TELL_FROM_MS || tl_clock_ms() - f->failing >= TELL_EVERY_MS) {
         if (!f->told)
             tl_warn(w->log, w->ops->name, "tenant %s: %s", w->tenant.name, text);
         f->told = true;
@@ -91,6 +94,7 @@ void feed_give_up(struct feed *f, const char *what, const struct tl_error *why)
 static void goes_on(struct feed *f)
 {
     f->backoff_ms = BACKOFF_FIRST_MS;
+    f->failing = 0;
     if (!f->told)
         return;
     f->told = false;

@@ -30,7 +30,8 @@ struct feed {
     const struct sink_ops *ops;
     struct sink *sink; /* NULL: not open */
     bool in_transaction;
-    int64_t since; /* when it began, tl_clock_ms */
+    int64_t since;   /* when it began, tl_clock_ms */
+    int64_t failing; /* since when nothing was committed for failures, tl_clock_ms; 0: all is well */
     int backoff_ms;
     bool told; /* that it waits */
 };

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A PostgreSQL of the tests: the service, queries by psql, a session that holds a lock, a cable that is cut at a COMMIT."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+from tests.lib.process import ROOT, free_port, gone, scaled, wait_until
+
+SERVICE = ROOT / "tests/services/postgres"
+ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
+
+
+def field(text):
+    """A field of COPY's text form; None is null."""
+    return None if text == "\\N" else re.sub(r"\\(.)", lambda m: ESCAPES[m[1]], text, flags=re.S)
+
+
+class Postgres:
+    """A server in a directory of its own. start() and stop() may be called in turn: the data stays."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        self.url = None
+
+    def start(self):
+        done = subprocess.run(
+            [SERVICE, "start", self.dir], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=120, check=True
+        )
+        self.url = done.stdout.decode().strip()
+        return self
+
+    def stop(self):
+        subprocess.run([SERVICE, "stop", self.dir], timeout=60, check=True)
+
+    def stop_immediate(self):
+        """As "pg_ctl stop -m immediate": without order; the next start recovers."""
+        with open(os.path.join(self.dir, "pid"), encoding="ascii") as f:
+            pid = int(f.read())
+        os.kill(pid, signal.SIGQUIT)
+        wait_until(lambda: gone(pid), what="the end of PostgreSQL")
+
+    @property
+    def port(self):
+        return int(re.search(r":(\d+)/", self.url)[1])
+
+
+class Database:
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+        self._psql(server.url, f'create database "{name}"')
+
+    @property
+    def url(self):
+        return self.server.url.rpartition("/")[0] + "/" + self.name
+
+    def drop(self):
+        self._psql(self.server.url, f'drop database "{self.name}" with (force)')
+
+    def execute(self, sql):
+        self._psql(self.url, sql)
+
+    def query(self, sql):
+        """Rows of texts, exactly as the server writes them, None for null."""
+        text = self._psql(self.url, f"copy ({sql}) to stdout")
+        return [tuple(field(f) for f in row.split("\t")) for row in text.split("\n")[:-1]]
+
+    def value(self, sql):
+        ((value,),) = self.query(sql)
+        return value
+
+    def count(self, table):
+        return int(self.value(f"select count(*) from {table}"))
+
+    def session(self):
+        return Session(self.url)
+
+    def _psql(self, url, sql):
+        done = subprocess.run(
+            ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", url, "-f", "-"],
+            input=f"set search_path to \"default\", public;\nset timezone to 'UTC';\n{sql};\n".encode(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=scaled(60), check=False,
+        )
+        if done.returncode:
+            raise AssertionError(f"psql: {sql}: {done.stderr.decode(errors='replace')}")
+        return done.stdout.decode()
+
+
+class Session:
+    """A psql that stays: what it has locked is locked until close()."""
+
+    def __init__(self, url):
+        self.process = subprocess.Popen(
+            ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def execute(self, sql):
+        self.process.stdin.write(f'set search_path to "default", public;\n{sql};\n\\echo done\n')
+        self.process.stdin.flush()
+        if self.process.stdout.readline() != "done\n":
+            raise AssertionError(f"psql: {sql}")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(scaled(10))
+        self.process.stdout.close()
+
+
+class Cable:
+    """Forwards to a server at a port of its own. While it is `armed`, a connection is cut when the server answers to
+    COMMIT: the answer is lost, what it is about is not."""
+
+    def __init__(self, target_port):
+        self.target_port = target_port
+        self.port = free_port()
+        self.armed = False
+        self.cuts = 0
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def url(self, database):
+        return database.url.replace(f":{self.target_port}/", f":{self.port}/")
+
+    def close(self):
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.target_port))
+            committing = threading.Event()
+            for pump in (self._to_server, self._to_client):
+                threading.Thread(target=pump, args=(client, server, committing), daemon=True).start()
+
+    def _to_server(self, client, server, committing):
+        self._pump(client, server, lambda data: b"COMMIT\0" in data and committing.set())
+
+    def _to_client(self, client, server, committing):
+        def look(_data):
+            if committing.is_set():
+                committing.clear()
+                if self.armed:
+                    self.cuts += 1
+                    raise OSError
+
+        self._pump(server, client, look)
+
+    @staticmethod
+    def _pump(source, target, look):
+        try:
+            while data := source.recv(65536):
+                look(data)
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
