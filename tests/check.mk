@@ -16,7 +16,7 @@ check: ## everything: lint, docs, unit and end-to-end tests, then again under th
 	tests/tools/check lint check-docs check-unit check-e2e check-torture check-asan check-tsan
 
 .PHONY: check-unit
-check-unit: $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) ## unit tests; no service needed, seconds
+check-unit: $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) ## unit tests, seconds; a PostgreSQL is started for those of its sink
 	tests/run_unit.py $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS)
 
 .PHONY: check-docs

@@ -164,23 +164,27 @@ struct sink_test {
 
 enum { SINK_TESTS_MAX = 40 };
 
+static inline int run_over_sink(const struct sink_ops *ops, const struct sink_test *tests, size_t n)
+{
+    struct CMUnitTest list[SINK_TESTS_MAX];
+
+    assert_in_range(n, 1, SINK_TESTS_MAX);
+    for (size_t k = 0; k < n; k++)
+        list[k] = (struct CMUnitTest){.name = tests[k].name,
+                                      .test_func = tests[k].run,
+                                      .setup_func = tests[k].setup,
+                                      .teardown_func = teardown,
+                                      .initial_state = (void *)(uintptr_t)ops};
+    return _cmocka_run_group_tests(ops->scheme, list, n, NULL, NULL);
+}
+
 /* Runs the tests over every sink. */
 static inline int run_over_sinks(const struct sink_test *tests, size_t n)
 {
     int failed = 0;
 
-    assert_in_range(n, 1, SINK_TESTS_MAX);
-    for (size_t i = 0; i < sinks_count; i++) {
-        struct CMUnitTest list[SINK_TESTS_MAX];
-
-        for (size_t k = 0; k < n; k++)
-            list[k] = (struct CMUnitTest){.name = tests[k].name,
-                                          .test_func = tests[k].run,
-                                          .setup_func = tests[k].setup,
-                                          .teardown_func = teardown,
-                                          .initial_state = (void *)(uintptr_t)sinks[i]};
-        failed += _cmocka_run_group_tests(sinks[i]->scheme, list, n, NULL, NULL);
-    }
+    for (size_t i = 0; i < sinks_count; i++)
+        failed += run_over_sink(sinks[i], tests, n);
     return failed;
 }
 
