@@ -47,6 +47,7 @@ struct sink *control_open_sink(struct control *c, const char *tenant, struct tl_
         .tenant = tenant,
         .read_only = true,
         .log = c->log,
+        .stop = &c->stop,
     };
 
     return c->options.sink->open(&conf, err);

@@ -158,7 +158,8 @@ bool feed_ready(struct feed *f)
     if (!w->lanes)
         return false;
     if (!f->sink) {
-        struct sink_conf conf = {.url = w->tenant.sink_url, .tenant = w->tenant.name, .log = w->log};
+        struct sink_conf conf = {
+            .url = w->tenant.sink_url, .tenant = w->tenant.name, .log = w->log, .stop = &w->stop};
 
         f->sink = f->ops->open(&conf, &err);
         if (!f->sink) {

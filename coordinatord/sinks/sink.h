@@ -32,6 +32,11 @@ struct sink_conf {
     const char *tenant; /* valid (tl_tenant_valid) */
     bool read_only;     /* progress readers: nothing is created; the data may not exist yet */
     struct tl_log *log; /* may be NULL */
+    /*
+     * May be NULL. Once it is true a call that waits for a server that does not answer gives up within two
+     * seconds, with TL_E_UNAVAILABLE.
+     */
+    const _Atomic bool *stop;
 };
 
 /* What is known of one upload in one partition. Every number is absolute: it is set, never added to. */

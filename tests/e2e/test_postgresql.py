@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -267,6 +268,21 @@ class Faults(TestCase):
             self.feed(first, first + 500)
             cut += int(self.db.value(terminate))
         self.assertGreater(cut, 5)
+        self.finish(self.ROWS * 3 // 4)
+
+    def test_server_that_hangs(self):
+        """It can't keep coordinatord from stopping within its time."""
+        self.begin()
+        backends = self.db.query("select pid from pg_stat_activity where application_name = 'tload'")
+        for (pid,) in backends:
+            os.kill(int(pid), signal.SIGSTOP)
+        try:
+            self.feed(self.ROWS // 2, self.ROWS * 3 // 4)
+            self.coordinator.stop()
+        finally:
+            for (pid,) in backends:
+                os.kill(int(pid), signal.SIGCONT)
+        self.coordinator.start()
         self.finish(self.ROWS * 3 // 4)
 
     def test_answer_to_commit_is_lost(self):

@@ -15,7 +15,7 @@
 /* The beginning of one more statement in s->sql. A TL_BUF_ result, like all append_. */
 static int append_alter(struct sink *s)
 {
-    return tl_buf_append_z(&s->sql, s->sql.len ? "; ALTER TABLE " : "ALTER TABLE ");
+    return tl_buf_append_z(&s->sql, "; ALTER TABLE ");
 }
 
 static int append_drops(struct sink *s, const struct tl_schema *from, const struct tl_schema *to)
@@ -157,12 +157,15 @@ int pg_alter(struct sink *s, const struct tl_schema *from, const struct tl_schem
     int rc;
 
     tl_buf_reset(&s->sql);
-    rc = append_drops(s, from, to);
+    /* Rows that have to be written anew take as long as they take. */
+    rc = tl_buf_append_z(&s->sql, "SET LOCAL statement_timeout = 0");
+    if (!rc)
+        rc = append_drops(s, from, to);
     if (!rc)
         rc = append_renames(s, from, to);
     if (!rc)
         rc = append_columns(s, from, to);
     if (pg_sql_done(s, rc, err))
         return -1;
-    return s->sql.len ? pg_exec(s, "changing a table", err) : 0;
+    return pg_exec(s, "changing a table", err);
 }

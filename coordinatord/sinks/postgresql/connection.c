@@ -69,7 +69,8 @@ static bool worked(const PGresult *r)
 PGresult *pg_ask(struct sink *s, const char *sql, const struct params *p, const char *what,
                  struct tl_error *err)
 {
-    PGresult *r = PQexecParams(s->conn, sql, p ? p->n : 0, NULL, p ? p->value : NULL, NULL, NULL, 0);
+    int sent = PQsendQueryParams(s->conn, sql, p ? p->n : 0, NULL, p ? p->value : NULL, NULL, NULL, 0);
+    PGresult *r = pg_answer(s, sent);
 
     if (worked(r))
         return r;
@@ -101,12 +102,12 @@ int pg_sql_done(struct sink *s, int rc, struct tl_error *err)
 
 PGresult *pg_try(struct sink *s)
 {
-    return PQexec(s->conn, s->sql.data);
+    return pg_answer(s, PQsendQuery(s->conn, s->sql.data));
 }
 
 static int exec(struct sink *s, const char *sql, const char *what, struct tl_error *err)
 {
-    PGresult *r = PQexec(s->conn, sql);
+    PGresult *r = pg_answer(s, PQsendQuery(s->conn, sql));
     int rc = worked(r) ? 0 : pg_fail(s, r, what, err);
 
     PQclear(r);
@@ -172,6 +173,8 @@ static int connect_to(struct sink *s, const char *url, struct tl_error *err)
     if (PQstatus(s->conn) != CONNECTION_OK)
         return pg_fail(s, NULL, "PostgreSQL", err);
     PQsetNoticeReceiver(s->conn, on_notice, s->log);
+    if (PQsetnonblocking(s->conn, 1))
+        return pg_fail(s, NULL, "PostgreSQL", err);
     if (PQserverVersion(s->conn) < SERVER_VERSION)
         return tl_fail(err, TL_E_FATAL, "PostgreSQL: the server is older than version %d",
                        SERVER_VERSION / 10000);
@@ -269,6 +272,7 @@ struct sink *pg_open(const struct sink_conf *conf, struct tl_error *err)
         return NULL;
     }
     s->log = conf->log;
+    s->stop = conf->stop;
     snprintf(s->tenant, sizeof s->tenant, "%s", conf->tenant);
     tl_buf_init(&s->sql, SQL_MAX);
     tl_buf_init(&s->chunk, CHUNK_MAX);
@@ -283,7 +287,7 @@ void pg_close(struct sink *s)
 {
     if (!s)
         return;
-    PQfinish(s->conn); /* which rolls back */
+    PQfinish(s->conn); /* then the server rolls back */
     shapes_release(s);
     tl_buf_release(&s->sql);
     tl_buf_release(&s->chunk);
@@ -295,7 +299,7 @@ void pg_close(struct sink *s)
 
 int pg_in_transaction(struct sink *s, struct tl_error *err)
 {
-    if (PQstatus(s->conn) == CONNECTION_BAD)
+    if (s->lost || PQstatus(s->conn) == CONNECTION_BAD)
         return pg_fail(s, NULL, "PostgreSQL", err);
     if (PQtransactionStatus(s->conn) != PQTRANS_INTRANS)
         return tl_fail(err, TL_E_FATAL, "the data sink was written to outside of a transaction");
@@ -318,7 +322,7 @@ int pg_commit(struct sink *s, struct tl_error *err)
 
     if (pg_in_transaction(s, err))
         return -1;
-    r = PQexec(s->conn, "COMMIT");
+    r = pg_answer(s, PQsendQuery(s->conn, "COMMIT"));
     if (!worked(r))
         rc = pg_fail(s, r, "committing", err);
     else if (strcmp(PQcmdStatus(r), "COMMIT") != 0)
@@ -331,6 +335,6 @@ void pg_rollback(struct sink *s)
 {
     PGTransactionStatusType status = PQtransactionStatus(s->conn);
 
-    if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR)
-        PQclear(PQexec(s->conn, "ROLLBACK"));
+    if (!s->lost && (status == PQTRANS_INTRANS || status == PQTRANS_INERROR))
+        PQclear(pg_answer(s, PQsendQuery(s->conn, "ROLLBACK")));
 }

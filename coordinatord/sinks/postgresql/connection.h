@@ -6,10 +6,10 @@
  *
  *   url.c         the URL, and how it is shown      types.c    names, column types and values as SQL writes them
  *   connection.c  open, close, statements           tables.c   tables made and changed
+ *   answer.c      waiting for the server            narrow.c   staged rows upserted, refused ones found
  *   failure.c     what an SQLSTATE means            shape.c    which columns a batch has: texts of statements
  *   ledger.c      ledger, errors rows, offsets      copy.c     rows on their way through COPY
  *   alter.c       from one version to a later one   write.c    which way rows take into their table
- *                                                   narrow.c   staged rows upserted, refused ones found
  *
  * A connection pooler in transaction mode may stand between: nothing is set or kept outside of a transaction.
  */
@@ -17,6 +17,7 @@
 #define COORDINATORD_SINKS_POSTGRESQL_CONNECTION_H
 
 #include <libpq-fe.h>
+#include <stdatomic.h>
 
 #include "coordinatord/sinks/projection.h"
 #include "coordinatord/sinks/sink.h"
@@ -44,6 +45,7 @@ struct shape {
     bool cuts;              /* fields fall away: their columns were dropped */
     struct tl_buf columns;  /* "a","b": those that are carried */
     struct tl_buf conflict; /* from ON CONFLICT on; empty without a key */
+    struct tl_buf filter;   /* WHERE NOT EXISTS (…): which rows of the batch, _tload_s, change anything */
     struct tl_buf stage;    /* pg_temp.tload_stage_1 */
     uint64_t used;          /* when it was used last, by the sink's count of uses */
     uint64_t checked_in;    /* the epoch in which the table is known to have this version, and is locked */
@@ -53,7 +55,9 @@ struct shape {
 };
 
 struct sink {
-    PGconn *conn;
+    PGconn *conn; /* not blocking: see answer.c */
+    bool lost;    /* it was given up: nothing more is to be had of it */
+    const _Atomic bool *stop;
     struct tl_log *log;
     char tenant[TL_TENANT_MAX + 1];
     uint64_t transactions; /* begun so far */
@@ -111,6 +115,15 @@ int pg_undo(struct sink *s, struct tl_error *err) TL_MUST_CHECK;
 int64_t pg_int(const PGresult *r, int row, int column);
 bool pg_bool(const PGresult *r, int row, int column);
 void pg_text(const PGresult *r, int row, int column, char *out, size_t size);
+
+/* --- answer.c --- */
+
+/* Whatever is to be sent is on its way; -1: the connection is lost. */
+int pg_flush(struct sink *s) TL_MUST_CHECK;
+/* The next result of what was sent; NULL: there are no more, or the connection was given up. */
+PGresult *pg_result(struct sink *s);
+/* The last of them, as PQexec has it. `sent` is what PQsendQuery and its like returned. */
+PGresult *pg_answer(struct sink *s, int sent);
 
 /* --- failure.c --- */
 

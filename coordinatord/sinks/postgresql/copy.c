@@ -39,7 +39,9 @@ int pg_check_rows(const struct sink_batch *batch, struct tl_error *err)
 
 static int put(struct sink *s, const char *bytes, size_t n, struct tl_error *err)
 {
-    return PQputCopyData(s->conn, bytes, (int)n) == 1 ? 0 : pg_fail(s, NULL, "sending rows", err);
+    if (PQputCopyData(s->conn, bytes, (int)n) != 1 || pg_flush(s))
+        return pg_fail(s, NULL, "sending rows", err);
+    return 0;
 }
 
 static int flush(struct sink *s, struct tl_error *err)
@@ -171,7 +173,7 @@ int pg_copy(struct sink *s, const struct shape *shape, const struct sink_batch *
         return -1;
     if (!PQsendQuery(s->conn, s->sql.data))
         return pg_fail(s, NULL, "copying rows", err);
-    while ((r = PQgetResult(s->conn))) {
+    while ((r = pg_result(s))) {
         if (PQresultStatus(r) == PGRES_COPY_IN) {
             rc = send_rows(s, shape, batch, numbered, err);
             /* When it is broken off, the server's error that follows is no news. */
@@ -184,5 +186,5 @@ int pg_copy(struct sink *s, const struct shape *shape, const struct sink_batch *
         }
         PQclear(r);
     }
-    return rc;
+    return s->lost && !rc ? pg_fail(s, NULL, "copying rows", err) : rc;
 }

@@ -24,7 +24,7 @@ static const struct {
 
 static enum tl_error_code code_of(const struct sink *s, const char *state)
 {
-    if (!state || PQstatus(s->conn) == CONNECTION_BAD)
+    if (!state || s->lost || PQstatus(s->conn) == CONNECTION_BAD)
         return TL_E_UNAVAILABLE;
     for (size_t i = 0; i < TL_ARRAY_LEN(meanings); i++)
         if (strncmp(state, meanings[i].state, strlen(meanings[i].state)) == 0)
@@ -76,7 +76,9 @@ int pg_fail(struct sink *s, const PGresult *r, const char *what, struct tl_error
     enum tl_error_code code = code_of(s, state);
     char text[300], more[200] = "";
 
-    if (state)
+    if (s->lost)
+        snprintf(text, sizeof text, "the server does not answer");
+    else if (state)
         pg_message(r, text, sizeof text);
     else
         one_line(PQerrorMessage(s->conn), text, sizeof text);

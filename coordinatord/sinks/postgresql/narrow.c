@@ -11,9 +11,9 @@
  */
 #include "coordinatord/sinks/postgresql/connection.h"
 
-enum { ROWS_FEW = 256 };
+enum { ROWS_FEW = 256, REFUSED_AT_ONCE = 10000 };
 
-static const char undone[] = "storing rows";
+static const char doing[] = "storing rows";
 
 struct merge {
     struct sink *s;
@@ -55,29 +55,42 @@ static int append_range(const struct merge *m, int64_t from, int64_t to)
                           m->shape->stage.data, (long long)from, (long long)to);
 }
 
+/* The last row of each key, without those that would change nothing. */
+static int append_last_rows(const struct merge *m, int64_t from, int64_t to)
+{
+    struct tl_buf *sql = &m->s->sql;
+    const char *columns = m->shape->columns.data;
+    int rc = tl_buf_appendf(sql, "SELECT %s FROM (SELECT DISTINCT ON (", columns);
+
+    if (!rc)
+        rc = append_key(m);
+    if (!rc)
+        rc = tl_buf_appendf(sql, ") %s", columns);
+    if (!rc)
+        rc = append_range(m, from, to);
+    if (!rc)
+        rc = append_key(m);
+    return rc ? rc : tl_buf_appendf(sql, ",_tload_ord DESC) AS _tload_s%s", m->shape->filter.data);
+}
+
+static int append_all_rows(const struct merge *m, int64_t from, int64_t to)
+{
+    int rc = tl_buf_appendf(&m->s->sql, "SELECT %s", m->shape->columns.data);
+
+    if (!rc)
+        rc = append_range(m, from, to);
+    return rc ? rc : tl_buf_append_z(&m->s->sql, "_tload_ord");
+}
+
 static int append_merge(const struct merge *m, int64_t from, int64_t to)
 {
     struct tl_buf *sql = &m->s->sql;
-    bool keyed = m->shape->schema->nkey > 0;
     int rc = tl_buf_append_z(sql, "SAVEPOINT tload; ");
 
     if (!rc)
         rc = append_target(m);
     if (!rc)
-        rc = tl_buf_append_z(sql, keyed ? "SELECT DISTINCT ON (" : "SELECT ");
-    if (!rc && keyed) {
-        rc = append_key(m);
-        if (!rc)
-            rc = tl_buf_append_z(sql, ") ");
-    }
-    if (!rc)
-        rc = tl_buf_append_z(sql, m->shape->columns.data);
-    if (!rc)
-        rc = append_range(m, from, to);
-    if (!rc)
-        rc = append_key(m);
-    if (!rc)
-        rc = tl_buf_append_z(sql, keyed ? ",_tload_ord DESC" : "_tload_ord");
+        rc = m->shape->schema->nkey ? append_last_rows(m, from, to) : append_all_rows(m, from, to);
     if (!rc)
         rc = tl_buf_append_z(sql, m->shape->conflict.data);
     return rc ? rc : tl_buf_append_z(sql, "; RELEASE tload");
@@ -100,7 +113,7 @@ static int try_range(const struct merge *m, int64_t from, int64_t to, char *reas
         pg_message(r, reason, size);
         rc = 1;
     } else {
-        rc = pg_fail(m->s, r, undone, err);
+        rc = pg_fail(m->s, r, doing, err);
     }
     PQclear(r);
     return rc == 1 && pg_undo(m->s, err) ? -1 : rc;
@@ -155,7 +168,7 @@ static int append_loop(const struct merge *m, int64_t from, int64_t to)
 static int try_each(const struct merge *m, int64_t from, int64_t to, struct tl_error *err)
 {
     tl_buf_reset(&m->s->sql);
-    if (pg_sql_done(m->s, append_loop(m, from, to), err) || pg_exec(m->s, undone, err))
+    if (pg_sql_done(m->s, append_loop(m, from, to), err) || pg_exec(m->s, doing, err))
         return -1;
     return 0;
 }
@@ -175,19 +188,40 @@ static int make_refused(struct sink *s, struct tl_error *err)
     return 0;
 }
 
-static int tell_refused(const struct merge *m, struct tl_error *err)
+/* Tells those behind row *after, as many as fit into one answer; *n of them. */
+static int tell_some(const struct merge *m, int64_t *after, int *n, struct tl_error *err)
 {
     const struct sink_batch *batch = m->batch;
-    PGresult *r = pg_ask(m->s, "SELECT ord, reason FROM pg_temp.tload_refused ORDER BY ord", NULL,
-                         "reading the refused rows", err);
+    struct params p = {.n = 0};
+    PGresult *r;
     int rc = 0;
 
+    params_int(&p, *after);
+    params_int(&p, REFUSED_AT_ONCE);
+    r = pg_ask(
+        m->s, "SELECT ord, left(reason, 200) FROM pg_temp.tload_refused WHERE ord > $1 ORDER BY ord LIMIT $2",
+        &p, "reading the refused rows", err);
     if (!r)
         return -1;
-    for (int i = 0; !rc && i < PQntuples(r); i++)
-        rc = batch->refused(batch->app, pg_int(r, i, 0), PQgetvalue(r, i, 1), err);
+    *n = PQntuples(r);
+    for (int i = 0; !rc && i < *n; i++) {
+        *after = pg_int(r, i, 0);
+        rc = batch->refused(batch->app, *after, PQgetvalue(r, i, 1), err);
+    }
     PQclear(r);
     return rc;
+}
+
+static int tell_refused(const struct merge *m, struct tl_error *err)
+{
+    int64_t after = -1;
+    int n;
+
+    do {
+        if (tell_some(m, &after, &n, err))
+            return -1;
+    } while (n == REFUSED_AT_ONCE);
+    return 0;
 }
 
 /* A range that can't be merged at once. */

@@ -13,6 +13,7 @@ static void release(struct shape *shape)
     free(shape->ids);
     tl_buf_release(&shape->columns);
     tl_buf_release(&shape->conflict);
+    tl_buf_release(&shape->filter);
     tl_buf_release(&shape->stage);
     *shape = (struct shape){0};
 }
@@ -51,9 +52,9 @@ static int append_columns(struct shape *shape)
 }
 
 /* Those that are carried and not of the key, each behind a prefix, or as name=prefix.name. */
-static int append_values(struct shape *shape, const char *prefix, bool set, size_t *n)
+static int append_values(struct tl_buf *sql, const struct shape *shape, const char *prefix, bool set,
+                         size_t *n)
 {
-    struct tl_buf *sql = &shape->conflict;
     int rc = TL_BUF_OK;
 
     *n = 0;
@@ -77,9 +78,24 @@ static int append_values(struct shape *shape, const char *prefix, bool set, size
 }
 
 /*
- * What becomes of a row that is there. One that would not change is not written again: *<> compares the bytes of
- * the values, so it can tell -0 from 0, and json too.
+ * `ROW(values)::record op ROW(values)::record`, op being *= or *<>: they compare the bytes of the values, so they
+ * can tell -0 from 0, and json too.
  */
+static int append_comparison(struct tl_buf *sql, const struct shape *shape, const char *op, const char *other)
+{
+    size_t n;
+    int rc = tl_buf_append_z(sql, "ROW(");
+
+    if (!rc)
+        rc = append_values(sql, shape, "_tload_t.", false, &n);
+    if (!rc)
+        rc = tl_buf_appendf(sql, ")::record OPERATOR(pg_catalog.%s) ROW(", op);
+    if (!rc)
+        rc = append_values(sql, shape, other, false, &n);
+    return rc ? rc : tl_buf_append_z(sql, ")::record");
+}
+
+/* What becomes of a row that is there. One that would not change is not written again. */
 static int append_update(struct shape *shape)
 {
     struct tl_buf *sql = &shape->conflict;
@@ -87,20 +103,14 @@ static int append_update(struct shape *shape)
     int rc = tl_buf_append_z(sql, ") DO UPDATE SET ");
 
     if (!rc)
-        rc = append_values(shape, "excluded.", true, &n);
+        rc = append_values(sql, shape, "excluded.", true, &n);
     if (!rc && n == 0) {
         sql->len = start;
         return tl_buf_append_z(sql, ") DO NOTHING");
     }
     if (!rc)
-        rc = tl_buf_append_z(sql, " WHERE ROW(");
-    if (!rc)
-        rc = append_values(shape, "_tload_t.", false, &n);
-    if (!rc)
-        rc = tl_buf_append_z(sql, ")::record OPERATOR(pg_catalog.*<>) ROW(");
-    if (!rc)
-        rc = append_values(shape, "excluded.", false, &n);
-    return rc ? rc : tl_buf_append_z(sql, ")::record");
+        rc = tl_buf_append_z(sql, " WHERE ");
+    return rc ? rc : append_comparison(sql, shape, "*<>", "excluded.");
 }
 
 static int append_conflict(struct shape *shape)
@@ -118,16 +128,54 @@ static int append_conflict(struct shape *shape)
     return rc ? rc : tl_buf_terminate(&shape->conflict);
 }
 
+/*
+ * ON CONFLICT locks each row that is there, which writes to it even when the row then stays as it is; so those
+ * that would stay so are left out before. OFFSET 0 keeps the planner, which knows nothing of a staging table,
+ * from reading the whole table instead of looking up each row by its key.
+ */
+static int append_filter(const struct sink *s, struct shape *shape)
+{
+    const struct tl_schema *schema = shape->schema;
+    struct tl_buf *sql = &shape->filter;
+    int rc = tl_buf_append_z(sql, " WHERE NOT EXISTS (SELECT FROM ");
+
+    if (!rc)
+        rc = pg_append_table(sql, s, schema->table);
+    if (!rc)
+        rc = tl_buf_append_z(sql, " AS _tload_t WHERE ");
+    for (size_t i = 0; !rc && i < schema->nkey; i++) {
+        const char *name = schema->columns[schema->key[i]].name;
+
+        rc = tl_buf_append_z(sql, "_tload_t.");
+        if (!rc)
+            rc = pg_append_name(sql, name);
+        if (!rc)
+            rc = tl_buf_append_z(sql, "=_tload_s.");
+        if (!rc)
+            rc = pg_append_name(sql, name);
+        if (!rc)
+            rc = tl_buf_append_z(sql, " AND ");
+    }
+    if (!rc)
+        rc = append_comparison(sql, shape, "*=", "_tload_s.");
+    return rc ? rc : tl_buf_append_z(sql, " OFFSET 0)");
+}
+
 static int write_texts(struct sink *s, struct shape *shape, struct tl_error *err)
 {
     int rc;
 
     tl_buf_init(&shape->columns, SQL_MAX / 4);
-    tl_buf_init(&shape->conflict, SQL_MAX / 2);
+    tl_buf_init(&shape->conflict, SQL_MAX / 4);
+    tl_buf_init(&shape->filter, SQL_MAX / 4);
     tl_buf_init(&shape->stage, 2 * TL_NAME_MAX);
     rc = append_columns(shape);
     if (!rc)
         rc = append_conflict(shape);
+    if (!rc && shape->ncarried > shape->schema->nkey && shape->schema->nkey)
+        rc = append_filter(s, shape);
+    if (!rc)
+        rc = tl_buf_terminate(&shape->filter);
     if (!rc)
         rc = tl_buf_appendf(&shape->stage, "pg_temp.tload_stage_%u", ++s->stages);
     if (!rc)
