@@ -48,6 +48,13 @@ class Postgres:
         return int(re.search(r":(\d+)/", self.url)[1])
 
 
+    def unread(self):
+        """How many of its connections have got something that it has not taken in."""
+        with open("/proc/net/tcp", encoding="ascii") as f:
+            lines = [line.split() for line in f.readlines()[1:]]
+        return sum(fields[1].endswith(f":{self.port:04X}") and fields[4][-8:] != "00000000" for fields in lines)
+
+
 class Database:
     def __init__(self, server, name):
         self.server = server
