@@ -262,6 +262,12 @@ static void test_fenced(void **state)
     OK(f->ops->ledger_put(zombie, &row, &f->err));
     FAILS(f->ops->offset_move(zombie, "t", 0, 0, 10, &f->err), TL_E_FENCED);
     f->ops->rollback(zombie);
+    OK(begin_at_last(f, zombie));
+    FAILS(f->ops->offset_move(zombie, "t", 0, 9, 20, &f->err), TL_E_FENCED);
+    f->ops->rollback(zombie);
+    OK(begin_at_last(f, zombie));
+    FAILS(f->ops->offset_move(zombie, "never there", 0, 9, 20, &f->err), TL_E_FENCED);
+    f->ops->rollback(zombie);
     f->ops->close(zombie);
     expect_orders(f, "1|owner|1\n");
     assert_int_equal(f->ops->ledger_get(f->sink, "zombie", 0, &back, &f->err), 0);
