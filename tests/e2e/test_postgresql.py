@@ -308,10 +308,24 @@ class Faults(TestCase):
         self.wait_for_waiting()
         shown = self.tload("status", self.look()["upload"]).stdout
         self.assertIn("waiting for the sink: ", shown)
-        self.assertIn("lock timeout", shown)
+        self.assertIn(f"table {self.table}: locking it: canceling statement due to lock timeout", shown)
         session.execute("commit")
         self.finish(self.ROWS * 3 // 4)
         self.assertIsNone(self.look()["waiting"])
+
+    def test_another_process_takes_over(self):
+        """Partitions go to a second sink, which is killed, and come back: whoever lost one changes nothing."""
+        self.begin()
+        settings = {"sink": {"url": self.db.url, "commit_rows": 2000}}
+        second = self.new_coordinator(settings, roles="sink", directory=self.coordinator.dir)
+        second.start(ready=False)
+        pids = "select count(distinct client_port) from pg_stat_activity where application_name = 'tload'"
+        alone = int(self.db.value(pids))
+        for first in range(self.ROWS // 2, self.ROWS * 3 // 4, 500):
+            self.feed(first, first + 500)
+        wait_until(lambda: int(self.db.value(pids)) > alone, what="the second one's connection")
+        second.kill()
+        self.finish(self.ROWS * 3 // 4)
 
     def test_password_is_shown_nowhere(self):
         self.use_kafka()

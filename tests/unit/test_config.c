@@ -75,6 +75,7 @@ static void test_builtin_values(void **state)
     assert_int_equal(c.max_partitions, 1000);
     assert_int_equal(c.roles, ROLE_ALL);
     assert_int_equal(c.log_level, TL_LOG_INFO);
+    assert_int_equal(c.sink_connections, 0);
     config_release(&c);
 }
 

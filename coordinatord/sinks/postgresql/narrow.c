@@ -251,7 +251,7 @@ int pg_merge(struct sink *s, struct shape *shape, const struct sink_batch *batch
     if (rc <= 0)
         return rc;
     if (!batch->refused)
-        return tl_fail(err, TL_E_REFUSED, "table %s: %s", shape->schema->table, reason);
+        return tl_fail(err, TL_E_REFUSED, "%s", reason);
     if (make_refused(s, err) || narrow(&m, 0, batch->nrows, err))
         return -1;
     return tell_refused(&m, err);

@@ -235,8 +235,8 @@ static int lock_version(struct sink *s, const struct tl_schema *schema, int32_t 
         rc = pg_append_table(&s->sql, s, schema->table);
     if (!rc)
         rc = tl_buf_append_z(&s->sql, " IN ROW EXCLUSIVE MODE");
-    if (pg_sql_done(s, rc, err) || pg_exec(s, "locking a table", err))
-        return -1;
+    if (pg_sql_done(s, rc, err) || pg_exec(s, "locking it", err))
+        return tl_error_prefix(err, "table %s", schema->table);
     return present_version(s, schema, version, err);
 }
 

@@ -72,21 +72,15 @@ static int stage(struct sink *s, struct shape *shape, const struct sink_batch *b
     shape->staged_in = s->transactions;
     /* Nothing but the values' types can be in their way here. */
     if (copied.refused)
-        return tl_fail(err, TL_E_CORRUPT, "table %s: a batch is not what it has to be: %s",
-                       batch->schema->table, copied.reason);
+        return tl_fail(err, TL_E_CORRUPT, "a batch is not what it has to be: %s", copied.reason);
     return 0;
 }
 
-int pg_write(struct sink *s, const struct sink_batch *batch, struct tl_error *err)
+static int write_rows(struct sink *s, struct shape *shape, const struct sink_batch *batch,
+                      struct tl_error *err)
 {
-    struct shape *shape;
     bool done = false;
 
-    if (pg_in_transaction(s, err) || pg_check_rows(batch, err))
-        return -1;
-    shape = shape_for(s, batch, err);
-    if (!shape)
-        return -1;
     if (shape->staged_left > 0)
         shape->staged_left--;
     else if (shape->ncarried && direct(s, shape, batch, &done, err))
@@ -94,4 +88,18 @@ int pg_write(struct sink *s, const struct sink_batch *batch, struct tl_error *er
     if (done)
         return 0;
     return stage(s, shape, batch, err) ? -1 : pg_merge(s, shape, batch, err);
+}
+
+int pg_write(struct sink *s, const struct sink_batch *batch, struct tl_error *err)
+{
+    struct shape *shape;
+
+    if (pg_in_transaction(s, err) || pg_check_rows(batch, err))
+        return -1;
+    shape = shape_for(s, batch, err);
+    if (!shape)
+        return -1;
+    if (write_rows(s, shape, batch, err))
+        return tl_error_prefix(err, "table %s", batch->schema->table);
+    return 0;
 }
