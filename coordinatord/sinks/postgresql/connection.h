@@ -29,8 +29,8 @@ enum {
     PARAMS_MAX = 12,
     NUMBER_TEXT = 24, /* a bigint in decimal */
     CHUNK_MAX = TL_MESSAGE_MAX + 128 * 1024,
-    PENALTY_FIRST = 16, /* batches: see write.c */
-    PENALTY_MOST = 1024,
+    PENALTY_FIRST = 8, /* batches: see write.c */
+    PENALTY_MOST = 64,
     COLUMNS_MAX = 1599 /* of a table: PostgreSQL's 1600, less the one that a staging table has more */
 };
 

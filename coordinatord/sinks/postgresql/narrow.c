@@ -35,7 +35,8 @@ static int append_target(const struct merge *m)
     return rc;
 }
 
-static int append_key(const struct merge *m)
+/* The key's columns, each with `order` behind it. */
+static int append_key(const struct merge *m, const char *order)
 {
     const struct tl_schema *schema = m->shape->schema;
     int rc = TL_BUF_OK;
@@ -44,6 +45,8 @@ static int append_key(const struct merge *m)
         rc = tl_buf_append_z(&m->s->sql, i ? "," : "");
         if (!rc)
             rc = pg_append_name(&m->s->sql, schema->columns[schema->key[i]].name);
+        if (!rc)
+            rc = tl_buf_append_z(&m->s->sql, order);
     }
     return rc;
 }
@@ -55,7 +58,11 @@ static int append_range(const struct merge *m, int64_t from, int64_t to)
                           m->shape->stage.data, (long long)from, (long long)to);
 }
 
-/* The last row of each key, without those that would change nothing. */
+/*
+ * The last row of each key, without those that would change nothing, in the key's order. They are sorted for that
+ * once more, from the other order: so all of them are looked up before the first one is inserted, and a small
+ * table that is read from end to end for each row does not grow meanwhile.
+ */
 static int append_last_rows(const struct merge *m, int64_t from, int64_t to)
 {
     struct tl_buf *sql = &m->s->sql;
@@ -63,14 +70,16 @@ static int append_last_rows(const struct merge *m, int64_t from, int64_t to)
     int rc = tl_buf_appendf(sql, "SELECT %s FROM (SELECT DISTINCT ON (", columns);
 
     if (!rc)
-        rc = append_key(m);
+        rc = append_key(m, "");
     if (!rc)
         rc = tl_buf_appendf(sql, ") %s", columns);
     if (!rc)
         rc = append_range(m, from, to);
     if (!rc)
-        rc = append_key(m);
-    return rc ? rc : tl_buf_appendf(sql, ",_tload_ord DESC) AS _tload_s%s", m->shape->filter.data);
+        rc = append_key(m, " DESC");
+    if (!rc)
+        rc = tl_buf_appendf(sql, ",_tload_ord DESC) AS _tload_s%s ORDER BY ", m->shape->filter.data);
+    return rc ? rc : append_key(m, "");
 }
 
 static int append_all_rows(const struct merge *m, int64_t from, int64_t to)
