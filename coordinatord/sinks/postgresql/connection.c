@@ -35,6 +35,9 @@ static const char layout[] =
     "CREATE TABLE IF NOT EXISTS tload.errors (tenant text NOT NULL, upload text NOT NULL,"
     " partition integer NOT NULL, stage integer NOT NULL, last_seq bigint NOT NULL, last_part bigint NOT NULL,"
     " rows bigint NOT NULL, PRIMARY KEY (tenant, upload, partition, stage)) WITH (fillfactor = 50); "
+    "CREATE TABLE IF NOT EXISTS tload.refused (tenant text NOT NULL, upload text NOT NULL,"
+    " partition integer NOT NULL, seq bigint NOT NULL, attempt bigint NOT NULL,"
+    " PRIMARY KEY (tenant, upload, partition, seq)); "
     "CREATE TABLE IF NOT EXISTS tload.layout (version integer NOT NULL); "
     "INSERT INTO tload.layout SELECT 1 WHERE NOT EXISTS (SELECT FROM tload.layout); ";
 _Static_assert(LAYOUT == 1, "the last line of layout[] says it too");

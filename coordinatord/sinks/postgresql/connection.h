@@ -215,6 +215,10 @@ int pg_ledger_put(struct sink *s, const struct ledger_row *row, struct tl_error 
 int pg_errors_get(struct sink *s, const char *upload, int32_t partition, enum tl_stage stage,
                   struct errors_row *row, struct tl_error *err);
 int pg_errors_put(struct sink *s, const struct errors_row *row, struct tl_error *err);
+int pg_refused_get(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t *attempt,
+                   struct tl_error *err);
+int pg_refused_put(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t attempt,
+                   struct tl_error *err);
 int pg_progress(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err);
 int pg_last_seqs(struct sink *s, const char *upload, int32_t n, int64_t *seqs, struct tl_error *err);
 int pg_forget(struct sink *s, const char *upload, struct tl_error *err);

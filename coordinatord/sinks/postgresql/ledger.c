@@ -170,6 +170,54 @@ int pg_errors_put(struct sink *s, const struct errors_row *row, struct tl_error 
     return 0;
 }
 
+static void params_batch(struct params *p, const struct sink *s, const char *upload, int32_t partition,
+                         int64_t seq)
+{
+    params_of(p, s);
+    params_text(p, upload);
+    params_int(p, partition);
+    params_int(p, seq);
+}
+
+int pg_refused_get(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t *attempt,
+                   struct tl_error *err)
+{
+    struct params p;
+    PGresult *r;
+    int found;
+
+    params_batch(&p, s, upload, partition, seq);
+    r = pg_ask(s,
+               "SELECT attempt FROM tload.refused"
+               " WHERE tenant = $1 AND upload = $2 AND partition = $3 AND seq = $4",
+               &p, "reading the ledger of refused rows", err);
+    if (!r)
+        return -1;
+    found = PQntuples(r);
+    if (found)
+        *attempt = pg_int(r, 0, 0);
+    PQclear(r);
+    return found;
+}
+
+int pg_refused_put(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t attempt,
+                   struct tl_error *err)
+{
+    struct params p;
+
+    if (pg_in_transaction(s, err))
+        return -1;
+    params_batch(&p, s, upload, partition, seq);
+    params_int(&p, attempt);
+    if (pg_run(
+            s,
+            "INSERT INTO tload.refused (tenant, upload, partition, seq, attempt) VALUES ($1, $2, $3, $4, $5)"
+            " ON CONFLICT (tenant, upload, partition, seq) DO UPDATE SET attempt = excluded.attempt",
+            &p, "writing the ledger of refused rows", err) < 0)
+        return -1;
+    return 0;
+}
+
 int pg_progress(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err)
 {
     struct params p;
@@ -224,16 +272,17 @@ int pg_last_seqs(struct sink *s, const char *upload, int32_t n, int64_t *seqs, s
 
 int pg_forget(struct sink *s, const char *upload, struct tl_error *err)
 {
-    static const char *const both[] = {"DELETE FROM tload.ledger WHERE tenant = $1 AND upload = $2",
-                                       "DELETE FROM tload.errors WHERE tenant = $1 AND upload = $2"};
+    static const char *const all[] = {"DELETE FROM tload.ledger WHERE tenant = $1 AND upload = $2",
+                                      "DELETE FROM tload.errors WHERE tenant = $1 AND upload = $2",
+                                      "DELETE FROM tload.refused WHERE tenant = $1 AND upload = $2"};
     struct params p;
 
     if (pg_in_transaction(s, err))
         return -1;
     params_of(&p, s);
     params_text(&p, upload);
-    for (size_t i = 0; i < TL_ARRAY_LEN(both); i++)
-        if (pg_run(s, both[i], &p, "forgetting an upload", err) < 0)
+    for (size_t i = 0; i < TL_ARRAY_LEN(all); i++)
+        if (pg_run(s, all[i], &p, "forgetting an upload", err) < 0)
             return -1;
     return 0;
 }
