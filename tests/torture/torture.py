@@ -93,9 +93,7 @@ class Run:
             return [u for u in uploads if not u.loaded]
 
         def ended():
-            for d in self.world.daemons:
-                d.check_alive()
-            return not running()
+            return self.world.all_alive() and not running()
 
         def waiting():
             return "\n".join(

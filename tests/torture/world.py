@@ -278,7 +278,8 @@ class World:
                 continue
             upload.cancelled = True
             process = self.run_tload("cancel", upload.id)
-            if process.wait(60) not in (0, 1, 2, 3):
+            wait_until(lambda p=process: self.all_alive() and p.poll() is not None, 60, f"upload {upload.id} to be cancelled")
+            if process.exit not in (0, 1, 2, 3):
                 raise Difference(f"upload {upload.id} can't be cancelled: {process}")
 
     # --- watching
@@ -309,10 +310,15 @@ class World:
             raise Difference(f"upload {upload.id}: control answers {answer.status} {answer.body!r}")
         return answer.json if answer.status == 200 else None
 
-    def settled(self):
-        """All that was written was applied."""
+    def all_alive(self):
+        """Whoever met a failpoint late is started again."""
         for d in self.daemons:
             d.check_alive()
+        return True
+
+    def settled(self):
+        """All that was written was applied."""
+        self.all_alive()
         try:
             offsets = self.sink.offsets()
         except self.sink.busy:
