@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "shared/base/clock.h"
+#include "shared/base/failpoint.h"
 #include "shared/kafka/admin.h"
 #include "shared/kafka/fetcher.h"
 #include "shared/kafka/producer.h"
@@ -193,6 +194,7 @@ static int send_all(struct broker *b, const char *topic, int32_t partitions, con
                 return tl_fail(err, TL_E_UNAVAILABLE, "Kafka did not take a message in time");
             tl_producer_poll(b->producer, SLICE_MS);
         }
+        TL_FAILPOINT(CONTROL_PARTLY_WRITTEN);
     }
     return flush(b, deadline, err);
 }

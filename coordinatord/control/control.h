@@ -62,16 +62,33 @@ int control_table(struct control *c, const char *tenant, const char *table, stru
 /* The schema alone, as the roles read it. table_id 0: of the table that has the name now. */
 int control_version(struct control *c, const char *tenant, const char *table, int64_t table_id,
                     int32_t version, struct table_answer *answer, struct tl_error *err) TL_MUST_CHECK;
+/* The versions from the first on, each with its state, who asked for it and when, and what it changed. */
+int control_versions(struct control *c, const char *tenant, const char *table, int limit, const char *cursor,
+                     json_t **answer, struct tl_error *err) TL_MUST_CHECK;
+
+/* Whether the table, as it is now, is the one that the client means. */
+struct table_match {
+    bool (*matches)(void *app, int64_t table_id, int32_t version);
+    void *app;
+    bool mismatch; /* set when a call failed for that */
+};
+
+/*
+ * Makes the next version. request: {"changes" (shared/schema/evolve.h), "if_version", "dry_run"}. Waits as
+ * control_define. With dry_run nothing is made: the answer is what it would be, and the uploads under way.
+ */
+int control_alter(struct control *c, const char *tenant, const char *table, const json_t *request,
+                  const char *who, struct table_match *match, struct table_answer *answer,
+                  struct tl_error *err) TL_MUST_CHECK;
 /*
  * Waits until Kafka has it; TL_E_UNAVAILABLE when it does not yet: the version stays pending and is finished
  * later.
  */
 int control_define(struct control *c, const char *tenant, const json_t *request, const char *who,
                    struct table_answer *answer, struct tl_error *err) TL_MUST_CHECK;
-/* matches: the table's tag is asked for; false refuses with *mismatch set. */
+/* Uploads into it that are not finished end as failed. */
 int control_drop(struct control *c, const char *tenant, const char *table, const char *who,
-                 bool (*matches)(void *app, int64_t table_id, int32_t version), void *app, bool *mismatch,
-                 struct tl_error *err) TL_MUST_CHECK;
+                 struct table_match *match, struct tl_error *err) TL_MUST_CHECK;
 
 /* --- uploads --- */
 

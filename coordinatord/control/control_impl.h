@@ -122,6 +122,18 @@ int tenant_usable(struct control *c, struct tenant *t, struct tl_error *err) TL_
 /* tables.c: the table of this name; TL_E_NOT_FOUND, with a suggestion. row is the caller's to release. */
 int table_lookup(struct control *c, const char *tenant, const char *table, struct table_row *row,
                  struct tl_error *err) TL_MUST_CHECK;
+/* A stored schema as JSON, a new reference; NULL with TL_E_CORRUPT. */
+json_t *table_schema_json(const char *schema, const char *table, struct tl_error *err);
+/* Until the keeper had its turn; TL_E_UNAVAILABLE when the version is pending after it. */
+int table_await_version(struct control *c, uint64_t pass, int64_t table_id, int32_t version, const char *name,
+                        struct tl_error *err) TL_MUST_CHECK;
+/* TL_E_CONFLICT when the row is not of the table and version that the client means. */
+int table_check_match(struct table_match *match, const struct table_row *row,
+                      struct tl_error *err) TL_MUST_CHECK;
+
+/* versions.c: puts "pending" into the table's object when there is a version that is not active yet. */
+int versions_add_pending(struct control *c, const struct table_row *row, json_t *json,
+                         struct tl_error *err) TL_MUST_CHECK;
 
 /* waiting.c; under the lock */
 const char *report_for(struct control *c, const char *tenant, const char *table, int64_t now);
@@ -144,6 +156,9 @@ void live_changed(struct control *c, struct live *l);
 int live_store(struct control *c, struct live *l, const struct upload *before,
                struct tl_error *err) TL_MUST_CHECK;
 void live_look_now(struct control *c, struct live *l);
+/* Uploads into the table are to end as failed, for this reason. Without the lock. */
+int live_stop_table(struct control *c, int64_t table_id, const char *reason,
+                    struct tl_error *err) TL_MUST_CHECK;
 /*
  * After a start: waits, not for long, until the counts of all are those of the ledger, so that none is seen
  * to fall.

@@ -4,6 +4,7 @@
  *
  *   topics of tenants that are not ready ──► made
  *   pending versions (store)             ──► schema message in every partition of raw-input ──► active
+ *     that a table is dropped            ──► its uploads are wished to stop, before all that
  *   wishes to stop (uploads)             ──► cancel message in every partition of raw-input
  *   what has been applied                ──► trimmed from all topics, now and then (trim.c)
  *
@@ -86,6 +87,14 @@ static bool pass_topics(struct pass *p)
 
 /* --- versions --- */
 
+static int stop_uploads(struct pass *p, const struct tl_schema *schema, struct tl_error *err)
+{
+    char reason[TL_NAME_MAX + 40];
+
+    snprintf(reason, sizeof reason, "table \"%s\" was dropped", schema->table);
+    return live_stop_table(p->c, schema->table_id, reason, err);
+}
+
 static int write_version(struct pass *p, const struct tenant *t, const struct pending_version *v,
                          struct tl_error *err)
 {
@@ -101,8 +110,11 @@ static int write_version(struct pass *p, const struct tenant *t, const struct pe
     e.table_id = v->table_id;
     e.version = v->version;
     dropped = schema->dropped;
-    rc = p->c->options.broker->write_all(p->broker, t->topic[TL_TOPIC_RAW_INPUT], t->row.partitions, &e,
-                                         tl_str(v->schema), WRITE_MS, err);
+    TL_FAILPOINT(CONTROL_BEFORE_SCHEMA);
+    rc = dropped ? stop_uploads(p, schema, err) : 0;
+    if (rc == 0)
+        rc = p->c->options.broker->write_all(p->broker, t->topic[TL_TOPIC_RAW_INPUT], t->row.partitions, &e,
+                                             tl_str(v->schema), WRITE_MS, err);
     if (rc == 0) {
         p->spoke = true;
         TL_FAILPOINT(CONTROL_BEFORE_ACTIVATE);

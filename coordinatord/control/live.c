@@ -122,6 +122,23 @@ void live_look_now(struct control *c, struct live *l)
     tracker_kick(c);
 }
 
+int live_stop_table(struct control *c, int64_t table_id, const char *reason, struct tl_error *err)
+{
+    int rc = 0;
+
+    control_lock(c);
+    for (size_t i = 0; i < LIVE_BUCKETS && rc == 0; i++) {
+        for (struct live *l = c->live[i]; l && rc == 0; l = l->next) {
+            struct upload before = l->u;
+
+            if (l->u.table_id == table_id && upload_wish(&l->u, UPLOAD_FAILED, reason))
+                rc = live_store(c, l, &before, err);
+        }
+    }
+    control_unlock(c);
+    return rc;
+}
+
 static bool all_looked(const struct control *c)
 {
     for (size_t i = 0; i < LIVE_BUCKETS; i++)

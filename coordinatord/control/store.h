@@ -46,7 +46,9 @@ struct table_row {
     bool active;     /* false: the first version is still pending */
     bool dropping;   /* that it is dropped is pending */
     int64_t created_ms;
-    char *schema; /* JSON, owned */
+    int64_t version_ms;      /* when this version was asked for */
+    char who[STORE_WHO_MAX]; /* and by whom */
+    char *schema;            /* JSON, owned */
 };
 
 void table_row_release(struct table_row *row);
@@ -67,11 +69,31 @@ int store_table_create(struct store *s, const char *tenant, struct tl_schema *sc
 int store_table_drop(struct store *s, int64_t table_id, const char *who, int64_t now_ms,
                      struct tl_error *err) TL_MUST_CHECK;
 /*
+ * The version behind the active one, pending: next has the table_id, and the version that it is to be.
+ * TL_E_CONFLICT when another version is pending, or the active one is not the one before.
+ */
+int store_table_alter(struct store *s, const struct tl_schema *next, const char *who, int64_t now_ms,
+                      struct tl_error *err) TL_MUST_CHECK;
+/*
  * One version, also of a dropped table when its table_id (not 0) is given. 1, or 0; pending ones are not
  * there.
  */
 int store_version_find(struct store *s, const char *tenant, const char *name, int64_t table_id,
                        int32_t version, struct table_row *out, struct tl_error *err) TL_MUST_CHECK;
+
+struct version_row {
+    int32_t version;
+    bool active; /* false: pending */
+    int64_t created_ms;
+    char who[STORE_WHO_MAX];
+    char *schema; /* JSON, owned */
+};
+
+/* All versions from `from` on, ascending, pending ones too. each must not call the store; row is its
+ * caller's. */
+int store_versions(struct store *s, int64_t table_id, int32_t from, int limit,
+                   int (*each)(void *app, const struct version_row *row, struct tl_error *err), void *app,
+                   struct tl_error *err) TL_MUST_CHECK;
 
 struct pending_version {
     char tenant[TL_TENANT_MAX + 1];
@@ -91,7 +113,7 @@ int store_version_activate(struct store *s, int64_t table_id, int32_t version, b
 
 /* --- uploads --- */
 
-/* Sets u->rowid. TL_E_CONFLICT when the id is taken. */
+/* Sets u->rowid. TL_E_CONFLICT when the id is taken, or the table is dropped or about to be. */
 int store_upload_add(struct store *s, struct upload *u, struct tl_error *err) TL_MUST_CHECK;
 /* State, wish, reason, counts, times. */
 int store_upload_save(struct store *s, const struct upload *u, struct tl_error *err) TL_MUST_CHECK;

@@ -24,6 +24,8 @@ static int read_row(sqlite3_stmt *st, struct table_row *out, struct tl_error *er
     out->active = sqlite3_column_int(st, 3) != 0;
     out->created_ms = sqlite3_column_int64(st, 4);
     out->dropping = sqlite3_column_int(st, 6) != 0;
+    out->version_ms = sqlite3_column_int64(st, 7);
+    store_text(st, 8, out->who, sizeof out->who);
     return store_text_dup(st, 5, &out->schema, err);
 }
 
@@ -172,6 +174,68 @@ int store_table_drop(struct store *s, int64_t table_id, const char *who, int64_t
         rc = store_end(s, drop(s, table_id, who, now_ms, err), err);
     store_unlock(s);
     return rc;
+}
+
+static int alter(struct store *s, const struct tl_schema *next, const char *who, int64_t now_ms,
+                 struct tl_error *err)
+{
+    struct tl_schema *schema = NULL;
+    int32_t version;
+
+    if (last_schema(s, next->table_id, &schema, err) < 0)
+        return -1;
+    version = schema->version;
+    tl_schema_free(schema);
+    if (version != next->version - 1)
+        return tl_fail(err, TL_E_CONFLICT, "table \"%s\" has changed: it is at version %d now", next->table,
+                       (int)version);
+    return add_version(s, next, who, now_ms, err);
+}
+
+int store_table_alter(struct store *s, const struct tl_schema *next, const char *who, int64_t now_ms,
+                      struct tl_error *err)
+{
+    int rc;
+
+    store_lock(s);
+    rc = store_begin(s, err);
+    if (rc == 0)
+        rc = store_end(s, alter(s, next, who, now_ms, err), err);
+    store_unlock(s);
+    return rc;
+}
+
+static int read_version(sqlite3_stmt *st, struct version_row *out, struct tl_error *err)
+{
+    out->version = sqlite3_column_int(st, 0);
+    out->active = sqlite3_column_int(st, 1) != 0;
+    out->created_ms = sqlite3_column_int64(st, 2);
+    store_text(st, 3, out->who, sizeof out->who);
+    return store_text_dup(st, 4, &out->schema, err);
+}
+
+int store_versions(struct store *s, int64_t table_id, int32_t from, int limit,
+                   int (*each)(void *app, const struct version_row *row, struct tl_error *err), void *app,
+                   struct tl_error *err)
+{
+    sqlite3_stmt *st;
+    int rc = -1;
+
+    store_lock(s);
+    st = store_bind(s, ST_VERSIONS, err, "iii", table_id, (int64_t)from, (int64_t)limit);
+    while (st && (rc = store_step(s, st, err)) == 1) {
+        struct version_row row = {0};
+
+        rc = read_version(st, &row, err);
+        if (rc == 0)
+            rc = each(app, &row, err);
+        free(row.schema);
+        if (rc < 0)
+            break;
+    }
+    store_done(st);
+    store_unlock(s);
+    return rc < 0 ? -1 : 0;
 }
 
 int store_pending_next(struct store *s, int64_t table_id, int32_t version, struct pending_version *out,

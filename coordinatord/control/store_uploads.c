@@ -9,6 +9,18 @@ static const char *wish_name(const struct upload *u)
     return u->wish == UPLOAD_SENDING ? NULL : upload_state_name(u->wish);
 }
 
+/* In the transaction: whoever drops the table stops the uploads that there are after that is stored. */
+static int table_open(struct store *s, const struct upload *u, struct tl_error *err)
+{
+    sqlite3_stmt *st = store_bind(s, ST_TABLE_OPEN, err, "i", u->table_id);
+    int rc = st ? store_step(s, st, err) : -1;
+
+    store_done(st);
+    if (rc == 0)
+        return tl_fail(err, TL_E_CONFLICT, "table \"%s\" was dropped", u->table);
+    return rc < 0 ? -1 : 0;
+}
+
 static int insert(struct store *s, struct upload *u, struct tl_error *err)
 {
     sqlite3_stmt *st = store_bind(s, ST_UPLOAD_FIND, err, "tt", u->tenant, u->id);
@@ -17,7 +29,7 @@ static int insert(struct store *s, struct upload *u, struct tl_error *err)
     store_done(st);
     if (rc == 1)
         return tl_fail(err, TL_E_CONFLICT, "upload %s exists already", u->id);
-    if (rc < 0 ||
+    if (rc < 0 || table_open(s, u, err) < 0 ||
         store_run(s, ST_UPLOAD_ADD, err, "tttiiitttiiiiiiiiiidiittttt", u->tenant, u->id, u->table,
                   u->table_id, (int64_t)u->version, (int64_t)u->partitions, upload_state_name(u->state),
                   wish_name(u), u->reason, u->rows_read, u->rows_applied, u->rows_rejected, u->errors_stored,

@@ -67,17 +67,17 @@ int table_lookup(struct control *c, const char *tenant, const char *table, struc
 
 /* --- JSON --- */
 
-static json_t *schema_json(const struct table_row *row, struct tl_error *err)
+json_t *table_schema_json(const char *schema, const char *table, struct tl_error *err)
 {
     json_error_t why;
-    json_t *json = json_loads(row->schema, 0, &why);
+    json_t *json = json_loads(schema, 0, &why);
 
     if (!json)
-        tl_fail(err, TL_E_CORRUPT, "metadata: the schema of table \"%s\" can't be read: %s", row->name,
-                why.text);
+        tl_fail(err, TL_E_CORRUPT, "metadata: the schema of table \"%s\" can't be read: %s", table, why.text);
     return json;
 }
 
+/* Of the table: its state, and when it was made. */
 static int set_state(json_t *json, const struct table_row *row)
 {
     char when[TL_CLOCK_TEXT];
@@ -88,16 +88,26 @@ static int set_state(json_t *json, const struct table_row *row)
            json_object_set_new(json, "created_at", json_string(when));
 }
 
+/* Of the version: who asked for it, and when. */
+static int set_version(json_t *json, const struct table_row *row)
+{
+    char when[TL_CLOCK_TEXT];
+
+    tl_clock_text(row->version_ms, when);
+    return json_object_set_new(json, "changed_at", json_string(when)) ||
+           json_object_set_new(json, "changed_by", json_string(row->who));
+}
+
 static int fill_answer(const struct table_row *row, bool with_state, struct table_answer *answer,
                        struct tl_error *err)
 {
     memset(answer, 0, sizeof *answer);
-    answer->json = schema_json(row, err);
+    answer->json = table_schema_json(row->schema, row->name, err);
     if (!answer->json)
         return -1;
     answer->table_id = row->table_id;
     answer->version = row->version;
-    if (with_state && set_state(answer->json, row)) {
+    if (set_version(answer->json, row) || (with_state && set_state(answer->json, row))) {
         json_decref(answer->json);
         answer->json = NULL;
         return tl_fail_nomem(err);
@@ -123,7 +133,7 @@ static int list_table(void *app, const struct table_row *row, struct tl_error *e
         page->more = true;
         return 0;
     }
-    schema = schema_json(row, err);
+    schema = table_schema_json(row->schema, row->name, err);
     if (!schema)
         return -1;
     item = json_pack("{s:s, s:I, s:i, s:i, s:O}", "table", row->name, "table_id", (json_int_t)row->table_id,
@@ -164,6 +174,10 @@ int control_table(struct control *c, const char *tenant, const char *table, stru
     if (!tenant_find(c, tenant, err) || table_lookup(c, tenant, table, &row, err) < 0)
         return -1;
     rc = fill_answer(&row, true, answer, err);
+    if (rc == 0 && versions_add_pending(c, &row, answer->json, err) < 0) {
+        json_decref(answer->json);
+        rc = -1;
+    }
     table_row_release(&row);
     return rc;
 }
@@ -204,9 +218,8 @@ static int read_definition(const json_t *request, struct tl_schema **schema, str
     return tl_schema_from_json(request, schema, err);
 }
 
-/* Until the keeper had its turn. */
-static int await_version(struct control *c, uint64_t pass, int64_t table_id, int32_t version,
-                         const char *name, struct tl_error *err)
+int table_await_version(struct control *c, uint64_t pass, int64_t table_id, int32_t version, const char *name,
+                        struct tl_error *err)
 {
     struct tl_error late;
     int late_rc = keeper_await(c, pass, &late);
@@ -274,7 +287,8 @@ static int define(struct control *c, struct tenant *t, struct tl_schema *schema,
 
     if (made < 0)
         return -1;
-    if (pending && await_version(c, keeper_ask(c), schema->table_id, schema->version, schema->table, err) < 0)
+    if (pending &&
+        table_await_version(c, keeper_ask(c), schema->table_id, schema->version, schema->table, err) < 0)
         return -1;
     if (control_table(c, t->row.tenant, schema->table, answer, err) < 0)
         return -1;
@@ -311,27 +325,30 @@ static int drop(struct control *c, const struct table_row *row, const char *who,
     /* Asked for again while it is under way: then it is waited for. */
     if (!row->dropping && store_table_drop(c->store, row->table_id, who, tl_clock_wall_ms(), err) < 0)
         return -1;
-    return await_version(c, keeper_ask(c), row->table_id, version, row->name, err);
+    return table_await_version(c, keeper_ask(c), row->table_id, version, row->name, err);
+}
+
+int table_check_match(struct table_match *match, const struct table_row *row, struct tl_error *err)
+{
+    match->mismatch = !match->matches(match->app, row->table_id, row->version);
+    if (!match->mismatch)
+        return 0;
+    return tl_fail(err, TL_E_CONFLICT, "table \"%s\" has changed: it is at version %d now", row->name,
+                   (int)row->version);
 }
 
 int control_drop(struct control *c, const char *tenant, const char *table, const char *who,
-                 bool (*matches)(void *app, int64_t table_id, int32_t version), void *app, bool *mismatch,
-                 struct tl_error *err)
+                 struct table_match *match, struct tl_error *err)
 {
     struct tenant *t = tenant_find(c, tenant, err);
     struct table_row row;
     int rc;
 
-    *mismatch = false;
     if (!t || control_running(c, err) < 0 || table_lookup(c, tenant, table, &row, err) < 0)
         return -1;
-    if (!matches(app, row.table_id, row.version)) {
-        *mismatch = true;
-        rc = tl_fail(err, TL_E_CONFLICT, "table \"%s\" has changed: it is at version %d now", row.name,
-                     (int)row.version);
-    } else {
+    rc = table_check_match(match, &row, err);
+    if (rc == 0)
         rc = drop(c, &row, who, err);
-    }
     table_row_release(&row);
     return rc;
 }

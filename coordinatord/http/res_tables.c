@@ -56,6 +56,18 @@ int tables_version(struct request *r, struct tl_error *err)
     return reply_table(r, 200, &t);
 }
 
+int tables_versions(struct request *r, struct tl_error *err)
+{
+    const char *cursor;
+    json_t *answer;
+    int limit;
+
+    if (request_page(r, &limit, &cursor, err) < 0 ||
+        control_versions(r->control, r->param[0], r->param[1], limit, cursor, &answer, err) < 0)
+        return -1;
+    return reply_json(r, 200, answer);
+}
+
 static bool if_match(void *app, int64_t table_id, int32_t version)
 {
     struct request *r = app;
@@ -68,13 +80,25 @@ static bool if_match(void *app, int64_t table_id, int32_t version)
     return same;
 }
 
+int tables_alter(struct request *r, struct tl_error *err)
+{
+    struct table_match match = {.matches = if_match, .app = r};
+    struct table_answer t;
+
+    if (control_alter(r->control, r->param[0], r->param[1], r->body, r->who, &match, &t, err) == 0)
+        return reply_table(r, 200, &t);
+    if (match.mismatch)
+        r->refusal_status = 412;
+    return -1;
+}
+
 int tables_drop(struct request *r, struct tl_error *err)
 {
-    bool mismatch;
+    struct table_match match = {.matches = if_match, .app = r};
 
-    if (control_drop(r->control, r->param[0], r->param[1], r->who, if_match, r, &mismatch, err) == 0)
+    if (control_drop(r->control, r->param[0], r->param[1], r->who, &match, err) == 0)
         return reply_json(r, 204, NULL);
-    if (mismatch)
+    if (match.mismatch)
         r->refusal_status = 412;
     return -1;
 }
