@@ -179,6 +179,18 @@ int coordinator_table_define(struct coordinator *c, const json_t *table, json_t 
     return rc;
 }
 
+int coordinator_table_alter(struct coordinator *c, const char *name, const json_t *request, json_t **out,
+                            struct tl_error *err)
+{
+    struct tl_buf path;
+    int rc = start_path(c, &path, err, "tables", name, NULL);
+
+    if (!rc)
+        rc = call(c, "PATCH", path.data, request, CHANGE_MS, out, err);
+    tl_buf_release(&path);
+    return rc;
+}
+
 int coordinator_table_drop(struct coordinator *c, const char *name, struct tl_error *err)
 {
     struct tl_buf path;
@@ -221,8 +233,9 @@ static int one_page(struct coordinator *c, const char *path, const char *member,
     return rc;
 }
 
-static int each_page(struct coordinator *c, const char *member, const char *table, const char *state,
-                     coordinator_each *each, void *app, struct tl_error *err)
+/* of: the table whose list it is, NULL: it is the tenant's. table, state: only such ones; NULL: any. */
+static int each_page(struct coordinator *c, const char *member, const char *of, const char *table,
+                     const char *state, coordinator_each *each, void *app, struct tl_error *err)
 {
     char *cursor = NULL;
     int rc;
@@ -231,7 +244,8 @@ static int each_page(struct coordinator *c, const char *member, const char *tabl
         struct tl_buf path;
         char *next = NULL;
 
-        rc = start_path(c, &path, err, member, NULL);
+        rc = of ? start_path(c, &path, err, "tables", of, member, NULL)
+                : start_path(c, &path, err, member, NULL);
         if (!rc)
             rc = add_query(&path, "table", table, err);
         if (!rc)
@@ -252,13 +266,19 @@ static int each_page(struct coordinator *c, const char *member, const char *tabl
 
 int coordinator_tables(struct coordinator *c, coordinator_each *each, void *app, struct tl_error *err)
 {
-    return each_page(c, "tables", NULL, NULL, each, app, err);
+    return each_page(c, "tables", NULL, NULL, NULL, each, app, err);
+}
+
+int coordinator_versions(struct coordinator *c, const char *name, coordinator_each *each, void *app,
+                         struct tl_error *err)
+{
+    return each_page(c, "versions", name, NULL, NULL, each, app, err);
 }
 
 int coordinator_uploads(struct coordinator *c, const char *table, const char *state, coordinator_each *each,
                         void *app, struct tl_error *err)
 {
-    return each_page(c, "uploads", table, state, each, app, err);
+    return each_page(c, "uploads", NULL, table, state, each, app, err);
 }
 
 int coordinator_upload_create(struct coordinator *c, const json_t *upload, json_t **out, struct tl_error *err)

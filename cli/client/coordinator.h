@@ -33,6 +33,9 @@ int coordinator_table_get(struct coordinator *c, const char *name, int64_t versi
                           struct tl_error *err) TL_MUST_CHECK;
 int coordinator_table_define(struct coordinator *c, const json_t *table, json_t **out,
                              struct tl_error *err) TL_MUST_CHECK;
+/* request: {"changes" (shared/schema/evolve.h), "if_version", "dry_run"}. */
+int coordinator_table_alter(struct coordinator *c, const char *name, const json_t *request, json_t **out,
+                            struct tl_error *err) TL_MUST_CHECK;
 int coordinator_table_drop(struct coordinator *c, const char *name, struct tl_error *err) TL_MUST_CHECK;
 
 /* What coordinator_tables and _uploads call for each object (borrowed); 0, or -1 with *err to stop. */
@@ -40,6 +43,9 @@ typedef int coordinator_each(void *app, const json_t *object, struct tl_error *e
 /* Page by page, never all in memory. */
 int coordinator_tables(struct coordinator *c, coordinator_each *each, void *app,
                        struct tl_error *err) TL_MUST_CHECK;
+/* The versions of a table, from the first on. */
+int coordinator_versions(struct coordinator *c, const char *name, coordinator_each *each, void *app,
+                         struct tl_error *err) TL_MUST_CHECK;
 /* Newest first; table and state may be NULL. */
 int coordinator_uploads(struct coordinator *c, const char *table, const char *state, coordinator_each *each,
                         void *app, struct tl_error *err) TL_MUST_CHECK;

@@ -80,7 +80,8 @@ static json_t *key_from_text(const char *key, struct tl_error *err)
 /* What describe --json and the coordinator say about a table beside its definition. */
 static void drop_members(json_t *object)
 {
-    static const char *const members[] = {"table_id", "version", "state", "created_at", "next_column_id"};
+    static const char *const members[] = {"table_id",   "version", "state",   "created_at",    "changed_at",
+                                          "changed_by", "changes", "pending", "next_column_id"};
     json_t *column;
     size_t i;
 

@@ -8,6 +8,7 @@
 
 #include "cli/client/outcome.h"
 #include "cli/tty/reject.h"
+#include "cli/upload/history.h"
 #include "shared/check/errorlines.h"
 #include "shared/wire/dialect.h"
 
@@ -18,6 +19,7 @@ struct dryrun {
     struct splitter *splitter;
     struct rowcheck *check;
     struct sources *sources;
+    struct history history;
     size_t at;
     char format[TL_FORMAT_MAX];
     struct tl_buf valid;
@@ -88,6 +90,7 @@ static int prepare(struct dryrun *d, struct coordinator *coordinator, struct tl_
         .columns = d->o->columns,
         .map = d->o->map,
         .nmap = d->o->nmap,
+        .history = &d->history.names,
         .partitions = 1, /* so that rows come in the order of lines */
         .batch_bytes = UPLOAD_BATCH_BYTES,
         .record_max = UPLOAD_RECORD_MAX,
@@ -142,6 +145,7 @@ int dryrun(const struct upload_options *options, struct upload_ui *ui, struct co
     struct dryrun d = {.ui = ui, .o = options, .sources = sources};
     int rc;
 
+    history_init(&d.history, coordinator, options->table);
     tl_dialect_format(&options->dialect, d.format);
     tl_buf_init(&d.valid, ROWCHECK_OUT_MAX);
     tl_buf_init(&d.line, TL_MESSAGE_MAX);

@@ -14,6 +14,7 @@ enum {
 struct place {
     const char *file; /* NULL: --columns */
     int64_t line;
+    const struct header_history *history; /* NULL: nothing is known of other versions */
 };
 
 void header_init(struct header *h)
@@ -93,13 +94,46 @@ static bool cut_map(const char *map, struct tl_str *field, struct tl_str *column
     return field->len && column->len;
 }
 
+/* The table has the column, or had it, in another version. */
+static int fail_former(const struct place *place, const struct tl_schema *schema, const char *name,
+                       const struct header_former *former, struct tl_error *err)
+{
+    int at = tl_schema_find_id(schema, former->id);
+    const char *now = at < 0 ? "" : schema->columns[at].name;
+    char map[2 * TL_NAME_MAX + 16] = "";
+
+    if (at >= 0 && place->file)
+        snprintf(map, sizeof map, " (--map %s=%s)", name, now);
+    if (at < 0)
+        tl_fail(err, TL_E_REFUSED,
+                "column \"%s\" is not in version %d of table \"%s\"; version %lld has it%s", name,
+                (int)schema->version, schema->table, (long long)former->version,
+                former->version < schema->version ? ", and it was dropped since" : "");
+    else if (former->version < schema->version)
+        tl_fail(err, TL_E_REFUSED,
+                "column \"%s\" is not in version %d of table \"%s\"; it was in version %lld, and its name is "
+                "\"%s\" now%s",
+                name, (int)schema->version, schema->table, (long long)former->version, now, map);
+    else
+        tl_fail(err, TL_E_REFUSED,
+                "column \"%s\" is not in version %d of table \"%s\"; it is in version %lld%s, and is \"%s\" "
+                "in this one%s",
+                name, (int)schema->version, schema->table, (long long)former->version,
+                former->pending ? ", which is pending" : "", now, map);
+    return refuse(place, err);
+}
+
 static int fail_unknown(const struct place *place, const struct tl_schema *schema, struct tl_str name,
                         const char *lower, bool any_known, struct tl_error *err)
 {
     const char *near = tl_schema_suggest(schema, tl_str(lower));
+    struct header_former former;
     char shown[SHOWN_MAX + 1];
 
     show(name, shown);
+    if (place->history && name.len <= TL_NAME_MAX &&
+        place->history->find(place->history->app, lower, &former))
+        return fail_former(place, schema, shown, &former, err);
     if (near && place->file)
         tl_fail(err, TL_E_REFUSED, "column \"%s\" is not in table \"%s\"; did you mean \"%s\"? (--map %s=%s)",
                 shown, schema->table, near, shown, near);
@@ -252,9 +286,10 @@ static int apply_maps(const struct tl_schema *schema, const struct header_maps *
 }
 
 int header_match(struct header *h, const struct tl_schema *schema, const struct header_maps *maps,
-                 const char *file, int64_t line, const struct tl_str *values, size_t n, struct tl_error *err)
+                 const struct header_history *history, const char *file, int64_t line,
+                 const struct tl_str *values, size_t n, struct tl_error *err)
 {
-    const struct place place = {.file = file, .line = line};
+    const struct place place = {.file = file, .line = line, .history = history};
     int64_t *column;
     int rc;
 
@@ -277,9 +312,10 @@ int header_match(struct header *h, const struct tl_schema *schema, const struct 
     return rc;
 }
 
-int header_given(struct header *h, const struct tl_schema *schema, const char *columns, struct tl_error *err)
+int header_given(struct header *h, const struct tl_schema *schema, const char *columns,
+                 const struct header_history *history, struct tl_error *err)
 {
-    const struct place place = {.file = NULL};
+    const struct place place = {.file = NULL, .history = history};
     struct tl_str rest = tl_str(columns), *names;
     int64_t *column;
     size_t n = 1;

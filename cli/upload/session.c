@@ -92,17 +92,66 @@ static int resume(struct coordinator *c, const struct session_request *r, const 
     return rc;
 }
 
+/* {"upload"}, a new reference: one of the same files, or null. */
+static int ask_loaded(struct coordinator *c, const char *table, const struct sources *sources, json_t **found,
+                      struct tl_error *err)
+{
+    json_t *request = json_pack("{s:s, s:o}", "table", table, "files", sources_to_json(sources));
+    int rc = request ? coordinator_loaded(c, request, found, err) : tl_fail_nomem(err);
+
+    json_decref(request);
+    return rc;
+}
+
+/* The upload that session_begin will find, if there is one: 1, or 0. */
+static int find_begun(struct coordinator *c, const struct upload_options *o, const struct sources *sources,
+                      json_t **upload, struct tl_error *err)
+{
+    json_t *found = NULL;
+
+    *upload = NULL;
+    if (o->once) {
+        if (ask_loaded(c, o->table, sources, &found, err))
+            return -1;
+        if (json_is_object(json_object_get(found, "upload")))
+            *upload = json_incref(json_object_get(found, "upload"));
+        json_decref(found);
+    }
+    if (!*upload && o->id && coordinator_upload_get(c, o->id, 0, 0, upload, err))
+        return err->code == TL_E_NOT_FOUND ? 0 : -1;
+    return *upload != NULL;
+}
+
+int session_schema(struct coordinator *c, const struct upload_options *options, const struct sources *sources,
+                   json_t **schema, struct tl_error *err)
+{
+    json_t *upload;
+    int begun = find_begun(c, options, sources, &upload, err);
+    bool same;
+
+    if (begun < 0)
+        return -1;
+    if (begun &&
+        coordinator_table_get(c, options->table, upload_number(upload, "version", 0), schema, err) == 0) {
+        same = upload_number(upload, "table_id", 0) == upload_number(*schema, "table_id", -1);
+        json_decref(upload);
+        if (same)
+            return 0;
+        json_decref(*schema);
+    } else {
+        json_decref(upload);
+    }
+    return coordinator_table_get(c, options->table, 0, schema, err);
+}
+
 /* An upload of the same files: 1 and it is taken, 0 when there is none. */
 static int find_loaded(struct coordinator *c, const struct session_request *r, enum session_kind *kind,
                        json_t **answer, struct tl_error *err)
 {
-    json_t *request = json_pack("{s:s, s:o}", "table", r->options->table, "files",
-                                sources_to_json(r->sources));
     json_t *found = NULL, *upload;
-    int rc = request ? coordinator_loaded(c, request, &found, err) : tl_fail_nomem(err);
+    int rc = 0;
 
-    json_decref(request);
-    if (rc)
+    if (ask_loaded(c, r->options->table, r->sources, &found, err))
         return -1;
     upload = json_object_get(found, "upload");
     if (json_is_object(upload) && outcome_final(upload)) {

@@ -30,6 +30,13 @@ enum session_kind {
 };
 
 /*
+ * The table's version that the upload is for, before it is begun: an upload to go on with keeps its own,
+ * whatever became of the table since. *schema is a new reference, as the coordinator has it.
+ */
+int session_schema(struct coordinator *c, const struct upload_options *options, const struct sources *sources,
+                   json_t **schema, struct tl_error *err) TL_MUST_CHECK;
+
+/*
  * *answer: the upload's object, with what a sender needs beside it unless it is ENDED; a new reference. -1
  * with *err.
  */

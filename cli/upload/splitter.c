@@ -409,7 +409,7 @@ static int match_header(struct splitter *s, struct tl_str record, struct tl_erro
         return -1;
     switch (tl_fields_split(fields, record, &values, &n, &why)) {
     case TL_VALUE_OK:
-        rc = header_match(&s->header, s->schema, &maps, s->file, s->line, values, n, err);
+        rc = header_match(&s->header, s->schema, &maps, s->o.history, s->file, s->line, values, n, err);
         break;
     case TL_VALUE_REJECT:
         rc = tl_fail(err, TL_E_REFUSED,
@@ -466,7 +466,7 @@ static int take_header(struct splitter *s, struct tl_error *err)
     int rc = 0;
 
     header_release(&s->header);
-    if (s->o.header != HEADER_MATCH && header_given(&s->header, s->schema, s->o.columns, err))
+    if (s->o.header != HEADER_MATCH && header_given(&s->header, s->schema, s->o.columns, s->o.history, err))
         return -1;
     if (s->o.header != HEADER_NONE) {
         do {

@@ -15,6 +15,7 @@
 #define CLI_UPLOAD_SPLITTER_H
 
 #include "cli/upload/batches.h"
+#include "cli/upload/header.h"
 #include "cli/upload/source.h"
 #include "shared/csv/scan.h"
 #include "shared/schema/schema.h"
@@ -35,6 +36,7 @@ struct split_options {
     const char *columns;
     const char *const *map; /* --map FIELD=COLUMN, nmap of them, with HEADER_MATCH */
     size_t nmap;
+    const struct header_history *history; /* for messages; NULL: none */
     int32_t partitions;
     size_t batch_bytes; /* bytes that a batch's value may have; ≤ TL_BATCH_ROWS_MAX_BYTES */
     size_t record_max;  /* longest record in bytes; it and its LINE must find room in batch_bytes, too */

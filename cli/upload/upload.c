@@ -8,6 +8,7 @@
 #include "cli/client/coordinator.h"
 #include "cli/client/outcome.h"
 #include "cli/upload/dryrun.h"
+#include "cli/upload/history.h"
 #include "cli/upload/sender.h"
 #include "cli/upload/session.h"
 #include "cli/upload/sources.h"
@@ -23,6 +24,7 @@ struct upload {
     struct coordinator *coordinator;
     struct tl_log log;
     struct sources sources;
+    struct history history;
 
     /* from the coordinator */
     struct tl_schema *schema;
@@ -142,6 +144,7 @@ static int make_splitter(struct upload *u, struct tl_error *err)
         .columns = u->o->columns,
         .map = u->o->map,
         .nmap = u->o->nmap,
+        .history = &u->history.names,
         .partitions = u->partitions,
         .batch_bytes = UPLOAD_BATCH_BYTES,
         .record_max = UPLOAD_RECORD_MAX,
@@ -165,7 +168,7 @@ static int look(struct upload *u, struct tl_error *err)
     json_decref(tenant);
     if (u->partitions < 1)
         return tl_fail(err, TL_E_CORRUPT, "the coordinator does not say how many partitions the tenant has");
-    if (coordinator_table_get(u->coordinator, u->o->table, 0, &table, err))
+    if (session_schema(u->coordinator, u->o, &u->sources, &table, err))
         return -1;
     rc = tl_schema_from_json(table, &u->schema, err);
     json_decref(table);
@@ -314,6 +317,7 @@ static void reconnect(struct upload *u)
     interrupt_on(u->ui->interrupt, NULL, NULL);
     coordinator_close(u->coordinator);
     u->coordinator = c;
+    history_init(&u->history, c, u->o->table);
 }
 
 /*
@@ -398,6 +402,7 @@ int upload_run(const struct upload_options *options, struct upload_ui *ui, struc
     if (sources_open(&u.sources, options->files, options->nfiles, err) == 0) {
         u.coordinator = coordinator_open(ui->cli->settings, err);
         if (u.coordinator) {
+            history_init(&u.history, u.coordinator, options->table);
             interrupt_on(ui->interrupt, coordinator_interrupt, u.coordinator);
             rc = options->dry_run ? dryrun(options, ui, u.coordinator, &u.sources, err) : run(&u, err);
             interrupt_on(ui->interrupt, NULL, NULL);
