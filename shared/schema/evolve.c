@@ -246,8 +246,8 @@ static int apply_type(struct plan *p, const json_t *change, struct tl_error *err
             column->name, was);
     if (!tl_type_widens(&column->type, &type))
         return tl_fail(err, TL_E_REFUSED,
-                       "column \"%s\": not every %s is a %s, so values could be lost; it can become %s",
-                       column->name, was, is, wider(column->type.id));
+                       "column \"%s\": not every value of %s is one of %s; it can become %s", column->name,
+                       was, is, wider(column->type.id));
     return set(json_array_get(p->columns, (size_t)at), "type", json_string(is), err);
 }
 

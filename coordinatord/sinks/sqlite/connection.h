@@ -6,7 +6,7 @@
  *
  *   connection.c  open, close, transactions, errors       types.c   column types, values bound to statements
  *   tables.c      tables made and changed                 write.c   rows upserted
- *   ledger.c      ledger, errors rows, offsets
+ *   alter.c       changes that need no new table          ledger.c  ledger, errors rows, offsets
  */
 #ifndef COORDINATORD_SINKS_SQLITE_CONNECTION_H
 #define COORDINATORD_SINKS_SQLITE_CONNECTION_H
@@ -86,6 +86,8 @@ int type_append_column(struct tl_buf *sql, const struct tl_column *c) TL_MUST_CH
 /* An expression that has the value of column `from` in the form of `to`'s type. */
 int type_append_widened(struct tl_buf *sql, const struct tl_column *from,
                         const struct tl_column *to) TL_MUST_CHECK;
+/* Whether values of one type are kept in the very form of the other, in a column declared alike. */
+bool type_stays(const struct tl_type *from, const struct tl_type *to);
 /*
  * Binds a canonical value, which must live until the statement is stepped. An SQLite result; SQLITE_MISMATCH
  * when the text is not of the type.
@@ -96,6 +98,14 @@ int type_bind(sqlite3_stmt *stmt, int index, const struct tl_type *type, struct 
 
 int table_get(struct sink *s, const char *table, struct tl_schema **schema, struct tl_error *err);
 int table_apply(struct sink *s, const struct tl_schema *schema, struct tl_error *err);
+
+/* --- alter.c --- */
+
+/* Whether `to` has the columns of `from` as they are but for their names, and then perhaps more. */
+bool alter_fits(const struct tl_schema *from, const struct tl_schema *to);
+/* 0; 1 when SQLite refuses, for something else refers to the table: what was done of it is to be undone. */
+int alter_table(struct sink *s, const struct tl_schema *from, const struct tl_schema *to,
+                struct tl_error *err) TL_MUST_CHECK;
 
 /* --- write.c --- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Tables are made and changed by their schema messages. SQLite's ALTER TABLE can do a part of what a new
- * version may ask for; making a table of the new shape, moving the rows, and giving it the old one's name can
+ * version may ask for (alter.c); making a table of the new shape, moving the rows, and giving it the old one's name can
  * do all of it, within the transaction. Indexes and triggers that somebody added are made again, those that
  * name a column that is gone are left out, with a warning.
  */
@@ -276,28 +276,42 @@ static int rebuild(struct sink *s, const struct tl_schema *from, const struct tl
     return failed ? -1 : 0;
 }
 
-static bool same_columns(const struct tl_schema *a, const struct tl_schema *b)
+static int exec(struct sink *s, const char *sql, struct tl_error *err)
 {
-    if (!tl_schema_same_shape(a, b))
-        return false;
-    for (size_t i = 0; i < a->ncolumns; i++)
-        if (a->columns[i].id != b->columns[i].id)
-            return false;
-    return true;
+    int rc = sqlite3_exec(s->db, sql, NULL, NULL, NULL);
+
+    return rc ? connection_fail(s, rc, "changing a table", err) : 0;
+}
+
+/* 1: ALTER TABLE does not do it, and nothing has happened. */
+static int alter(struct sink *s, const struct tl_schema *from, const struct tl_schema *to,
+                 struct tl_error *err)
+{
+    int rc;
+
+    if (!alter_fits(from, to))
+        return 1;
+    if (exec(s, "SAVEPOINT change", err))
+        return -1;
+    rc = alter_table(s, from, to, err);
+    if (rc > 0 && exec(s, "ROLLBACK TO change", err))
+        return -1;
+    return rc < 0 || exec(s, "RELEASE change", err) ? -1 : rc;
 }
 
 /* From one version of a table to a later one of the same. */
 static int change(struct sink *s, const struct tl_schema *to, struct tl_error *err)
 {
     struct tl_schema *from;
-    int failed = 0;
+    int rc;
 
     if (table_get(s, to->table, &from, err))
         return -1;
-    if (!same_columns(from, to))
-        failed = rebuild(s, from, to, err);
+    rc = alter(s, from, to, err);
+    if (rc > 0)
+        rc = rebuild(s, from, to, err);
     tl_schema_free(from);
-    return failed;
+    return rc;
 }
 
 int table_apply(struct sink *s, const struct tl_schema *schema, struct tl_error *err)

@@ -19,6 +19,21 @@ static bool is_number(const struct tl_type *type)
     return type->id == TL_TYPE_DECIMAL && type->length <= NUMERIC_DIGITS;
 }
 
+bool type_stays(const struct tl_type *from, const struct tl_type *to)
+{
+    switch (from->id) {
+    case TL_TYPE_INT:
+        return to->id == TL_TYPE_INT || to->id == TL_TYPE_BIGINT;
+    case TL_TYPE_VARCHAR:
+        return to->id == TL_TYPE_VARCHAR || to->id == TL_TYPE_TEXT;
+    case TL_TYPE_DECIMAL:
+        return tl_type_eq(from, to) ||
+               (to->id == TL_TYPE_DECIMAL && !is_number(from) && !is_number(to) && from->scale == to->scale);
+    default:
+        return tl_type_eq(from, to);
+    }
+}
+
 int type_append_name(struct tl_buf *sql, const char *name)
 {
     int rc = tl_buf_append_char(sql, '"');
