@@ -13,7 +13,7 @@ SANITIZED_TSAN := BUILD=$(BUILD)/tsan SANITIZE=thread
 
 .PHONY: check
 check: ## everything: lint, docs, unit and end-to-end tests, then again under the sanitizers
-	tests/tools/check lint check-docs check-unit check-e2e check-torture check-asan check-tsan
+	tests/tools/check lint check-docs check-unit check-e2e check-torture check-histories check-asan check-tsan
 
 .PHONY: check-unit
 check-unit: $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) ## unit tests, seconds; a PostgreSQL is started for those of its sink
@@ -58,6 +58,20 @@ torture-selftest: ## break the product on purpose, in copies, and see that the t
 .PHONY: check-torture
 check-torture: all $(IOFAULT) ## a short run of it, always the same seeds
 	tests/torture/torture.py --seed 1 --minutes 1.2
+
+# HISTORIES: how many (300). KILLS=1: coordinatord is ended time and again.
+.PHONY: histories
+histories: all ## random changes of schemas while uploads run, and an oracle: HISTORIES=, SEED=, KILLS=1
+	tests/torture/histories.py $(if $(HISTORIES),--histories $(HISTORIES)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(KILLS),--kills)
+
+.PHONY: check-histories
+check-histories: all ## a short run of it, always the same seeds
+	tests/torture/histories.py --histories 80 --seed 1 --discard
+
+.PHONY: histories-selftest
+histories-selftest: ## break the product on purpose, in copies, and see that the histories tell
+	tests/torture/selftest_histories.py
 
 # --- lint -----------------------------------------------------------------------------------------------------
 

@@ -73,7 +73,10 @@ class World:
     def kill(self, rng):
         """SIGKILL, or a crash at a step of a change; then it is started again."""
         try:
-            while not self.stopping.wait(rng.uniform(0.5, 2.5)):
+            while not self.stopping.is_set():
+                until = time.monotonic() + rng.uniform(3, 8)
+                while time.monotonic() < until and not self.ended() and not self.stopping.wait(0.05):
+                    pass
                 self.coordinator.kill()
                 self.killed += 1
                 name = rng.choice((None, *FAILPOINTS))
@@ -83,6 +86,10 @@ class World:
             self.coordinator.start()
         except Exception as e:  # noqa: BLE001, the histories have to hear of it
             self.trouble = e
+
+    def ended(self):
+        """It came to its failpoint."""
+        return self.coordinator.process.poll() is not None
 
     def end_kills(self):
         self.stopping.set()

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from tests.torture.oracle import FIELD, Difference, differ
 
+DIGITS = decimal.Context(prec=100)  # more than any value has
 NUMERIC_DIGITS = 15  # decimals with more are kept as text
 
 
@@ -41,13 +42,12 @@ def whole(text, bits):
 
 
 def exact(text, precision, scale):
-    if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
+    if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?(e[0-9]+)?", text):
         raise Reject(text)
-    value = decimal.Decimal(text)
-    digits = text.lstrip("+-").partition(".")
-    if len(digits[2].rstrip("0")) > scale or len(digits[0].lstrip("0")) > precision - scale:
+    units = DIGITS.scaleb(decimal.Decimal(text), scale)
+    if units != int(units) or abs(units) >= 10**precision:
         raise Reject(text)
-    return value
+    return decimal.Decimal(text)
 
 
 def moment(text, form):
