@@ -22,6 +22,12 @@ static void test_parts_of_a_path(void **state)
     assert_string_equal(m.param[0], "acme");
     assert_string_equal(m.param[1], "orders");
     assert_string_equal(m.param[2], "3");
+    route_find("GET", "/v1/tenants/acme/tables/orders/versions", &m);
+    assert_ptr_equal(m.route->handler, tables_versions);
+    assert_true(route_knows_query(m.route, "cursor"));
+    route_find("PATCH", "/v1/tenants/acme/tables/orders", &m);
+    assert_ptr_equal(m.route->handler, tables_alter);
+    assert_int_equal(m.route->access, ACCESS_TENANT);
 }
 
 static void test_nothing_there(void **state)
@@ -34,7 +40,7 @@ static void test_nothing_there(void **state)
                                         "/v1/tenants//tables",
                                         "/v1/tenants/acme/tables/",
                                         "/v1/tenants/acme/tables/orders/",
-                                        "/v1/tenants/acme/tables/orders/versions",
+                                        "/v1/tenants/acme/tables/orders/versions/",
                                         "/V1/tenants",
                                         "/v1/tenants/acme/uploads/u/errors/x"};
 
@@ -55,7 +61,7 @@ static void test_method_not_allowed(void **state)
     (void)state;
     route_find("PUT", "/v1/tenants/acme/tables/orders", &m);
     assert_null(m.route);
-    assert_string_equal(m.allow, "GET, HEAD, DELETE");
+    assert_string_equal(m.allow, "GET, HEAD, PATCH, DELETE");
     route_find("DELETE", "/v1/roles/waiting", &m);
     assert_string_equal(m.allow, "POST");
 }

@@ -231,6 +231,55 @@ static void test_later_version(void **state)
         expect(f, "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 't'", "t_day\n");
 }
 
+/* Names that swap, and new columns at the end; what somebody made of a column follows it. */
+static void test_names_and_new_columns(void **state)
+{
+    struct fixture *f = *state;
+    struct tl_schema *v1 = schema_of(f,
+                                     "{\"table\":\"t\",\"table_id\":5,\"version\":1,\"columns\":["
+                                     "{\"id\":1,\"name\":\"id\",\"type\":\"int\"},"
+                                     "{\"id\":2,\"name\":\"a\",\"type\":\"int\"},"
+                                     "{\"id\":3,\"name\":\"b\",\"type\":\"varchar(3)\"}],\"key\":[\"id\"]}");
+
+    apply(f, v1);
+    put(f, v1, NULL, "1\t10\tx\n2\t20\ty\n");
+    f->hooks->query(f, "CREATE INDEX t_a ON t (a)");
+    apply_json(f, "{\"table\":\"t\",\"table_id\":5,\"version\":2,\"columns\":["
+                  "{\"id\":1,\"name\":\"no\",\"type\":\"int\"},"
+                  "{\"id\":2,\"name\":\"b\",\"type\":\"bigint\"},"
+                  "{\"id\":3,\"name\":\"a\",\"type\":\"text\"},"
+                  "{\"id\":4,\"name\":\"d\",\"type\":\"double\",\"nullable\":false,\"default\":\"-1.5\"},"
+                  "{\"id\":5,\"name\":\"n\",\"type\":\"decimal(20,1)\"}],\"key\":[\"no\"]}");
+    expect(f, "SELECT no, b, a, d, n FROM t ORDER BY no", "1|10|x|-1.5|NULL\n2|20|y|-1.5|NULL\n");
+    put(f, v1, NULL, "2\t21\tz\n3\t30\tw\n");
+    expect(f, "SELECT no, b, a, d, n FROM t ORDER BY no",
+           "1|10|x|-1.5|NULL\n2|21|z|-1.5|NULL\n3|30|w|-1.5|NULL\n");
+    if (strcmp(f->ops->scheme, "sqlite") == 0)
+        expect(f, "SELECT sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 't'",
+               "CREATE INDEX t_a ON t (\"b\")\n");
+    tl_schema_free(v1);
+}
+
+/* What else there is in the database may keep ALTER TABLE from its work; the change is made all the same. */
+static void test_changed_in_spite_of_a_broken_view(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, f->orders, NULL, "1\ta\t1\n");
+    if (strcmp(f->ops->scheme, "sqlite") != 0)
+        return;
+    f->hooks->query(f, "CREATE VIEW broken AS SELECT x FROM nowhere");
+    f->hooks->query(f, "CREATE VIEW of_it AS SELECT * FROM orders");
+    apply_json(f, "{\"table\":\"orders\",\"table_id\":1,\"version\":2,\"columns\":["
+                  "{\"id\":1,\"name\":\"number\",\"type\":\"bigint\"},"
+                  "{\"id\":9,\"name\":\"more\",\"type\":\"int\",\"default\":\"3\"}],\"key\":[\"number\"]}");
+    expect(f, "SELECT number, more FROM orders", "1|3\n");
+    apply_json(f, "{\"table\":\"orders\",\"table_id\":1,\"version\":3,\"columns\":["
+                  "{\"id\":1,\"name\":\"no\",\"type\":\"bigint\"},"
+                  "{\"id\":9,\"name\":\"more\",\"type\":\"int\",\"default\":\"3\"}],\"key\":[\"no\"]}");
+    expect(f, "SELECT no, more FROM of_it", "1|3\n");
+}
+
 int main(void)
 {
     static const struct sink_test tests[] = {
@@ -243,6 +292,8 @@ int main(void)
         {"keywords", test_keywords, setup_open},
         {"most_columns", test_most_columns, setup_open},
         {"later_version", test_later_version, setup_open},
+        {"names_and_new_columns", test_names_and_new_columns, setup_open},
+        {"changed_in_spite_of_a_broken_view", test_changed_in_spite_of_a_broken_view, setup_orders},
     };
 
     return run_over_sinks(tests, TL_ARRAY_LEN(tests));

@@ -224,11 +224,58 @@ static void check_header_leaves_the_source_at_its_beginning(void **state)
     release(&run);
 }
 
+/* "was" was the name of qty in version 1, "soon" is to be it in version 9, "gone" is none any more. */
+static bool find_former(void *app, const char *name, struct header_former *out)
+{
+    (void)app;
+    if (strcmp(name, "was") == 0)
+        *out = (struct header_former){.version = 1, .id = 2};
+    else if (strcmp(name, "soon") == 0)
+        *out = (struct header_former){.version = 9, .id = 2, .pending = true};
+    else if (strcmp(name, "gone") == 0)
+        *out = (struct header_former){.version = 2, .id = 77};
+    else
+        return false;
+    return true;
+}
+
+static void header_of_another_version(void **state)
+{
+    static const char third[] = "{\"table\":\"orders\",\"table_id\":1,\"version\":3,\"columns\":["
+                                "{\"id\":1,\"name\":\"id\",\"type\":\"bigint\"},"
+                                "{\"id\":2,\"name\":\"qty\",\"type\":\"int\"}],\"key\":[\"id\"]}";
+    static const struct header_history history = {.find = find_former};
+    static const struct {
+        const char *text;
+        const char *message;
+    } cases[] = {
+        {"id,Was\n",
+         "orders.csv:1: column \"Was\" is not in version 3 of table \"orders\"; it was in version 1, "
+         "and its name is \"qty\" now (--map Was=qty)"},
+        {"id,soon\n",
+         "orders.csv:1: column \"soon\" is not in version 3 of table \"orders\"; it is in version 9, "
+         "which is pending, and is \"qty\" in this one (--map soon=qty)"},
+        {"id,gone\n",
+         "orders.csv:1: column \"gone\" is not in version 3 of table \"orders\"; version 2 has it, and "
+         "it was dropped since"},
+        {"id,qtty\n",
+         "orders.csv:1: column \"qtty\" is not in table \"orders\"; did you mean \"qty\"? (--map "
+         "qtty=qty)"},
+    };
+    struct split_options o = options();
+
+    (void)state;
+    o.history = &history;
+    for (size_t i = 0; i < TL_ARRAY_LEN(cases); i++)
+        check_fails(third, &o, tl_str(cases[i].text), TL_E_REFUSED, cases[i].message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_matched_by_name),
         cmocka_unit_test(header_refused),
+        cmocka_unit_test(header_of_another_version),
         cmocka_unit_test(header_of_endless_length),
         cmocka_unit_test(header_skipped_or_none),
         cmocka_unit_test(two_thousand_columns),

@@ -163,6 +163,68 @@ static void test_drop_keeps_versions_and_never_reuses_ids(void **state)
     assert_true(second > first);
 }
 
+static struct tl_schema *next_version(int64_t table_id, int32_t version)
+{
+    struct tl_schema *s = schema("orders");
+
+    s->table_id = table_id;
+    s->version = version;
+    return s;
+}
+
+static int add_version(void *app, const struct version_row *row, struct tl_error *err)
+{
+    char *text = app;
+    size_t len = strlen(text);
+
+    (void)err;
+    snprintf(text + len, 100 - len, "%d%s by %s at %lld; ", (int)row->version, row->active ? "" : " pending",
+             row->who, (long long)row->created_ms);
+    return 0;
+}
+
+static void conflicts(struct fixture *f, const struct tl_schema *next)
+{
+    struct tl_error err;
+
+    assert_int_equal(store_table_alter(f->store, next, "me", 6, &err), -1);
+    assert_int_equal(err.code, TL_E_CONFLICT);
+}
+
+/* The next version is taken when it is the next one, and when no other is under way. */
+static void test_alter_compares_and_sets(void **state)
+{
+    struct fixture *f = *state;
+    struct tl_error err;
+    int64_t id = create(f, "orders");
+    struct tl_schema *second = next_version(id, 2), *third = next_version(id, 3);
+    struct table_row row;
+    char text[100] = "";
+
+    conflicts(f, second); /* version 1 is still pending */
+    must(store_version_activate(f->store, id, 1, false, &err), &err);
+    conflicts(f, third);
+    must(store_table_alter(f->store, second, "you", 7, &err), &err);
+    conflicts(f, second);
+    assert_int_equal(store_table_drop(f->store, id, "me", 8, &err), -1);
+    must(store_versions(f->store, id, 1, 10, add_version, text, &err), &err);
+    assert_string_equal(text, "1 by me at 5; 2 pending by you at 7; ");
+    assert_int_equal(store_table_find(f->store, "default", "orders", &row, &err), 1);
+    assert_true(row.version == 1 && row.active && !row.dropping);
+    assert_string_equal(row.who, "me");
+    table_row_release(&row);
+    must(store_version_activate(f->store, id, 2, false, &err), &err);
+    assert_int_equal(store_table_find(f->store, "default", "orders", &row, &err), 1);
+    assert_true(row.version == 2 && row.version_ms == 7);
+    table_row_release(&row);
+    must(store_table_alter(f->store, third, "me", 9, &err), &err);
+    text[0] = '\0';
+    must(store_versions(f->store, id, 2, 1, add_version, text, &err), &err);
+    assert_string_equal(text, "2 by you at 7; ");
+    tl_schema_free(second);
+    tl_schema_free(third);
+}
+
 struct names {
     char text[200];
 };
@@ -274,6 +336,24 @@ static void test_uploads(void **state)
     n.text[0] = '\0';
     must(store_uploads_unfinished(f->store, add_unfinished, &n, &err), &err);
     assert_string_equal(n.text, "u1 u3 ");
+}
+
+static void test_no_upload_into_a_table_that_is_dropped(void **state)
+{
+    struct fixture *f = *state;
+    int64_t table = create(f, "orders");
+    struct upload u;
+    struct tl_error err;
+
+    must(store_version_activate(f->store, table, 1, false, &err), &err);
+    must(store_table_drop(f->store, table, "me", 6, &err), &err);
+    fill_upload(&u, "late", table);
+    assert_int_equal(store_upload_add(f->store, &u, &err), -1);
+    assert_int_equal(err.code, TL_E_CONFLICT);
+    must(store_version_activate(f->store, table, 2, true, &err), &err);
+    assert_int_equal(store_upload_add(f->store, &u, &err), -1);
+    assert_int_equal(err.code, TL_E_CONFLICT);
+    upload_release(&u);
 }
 
 static void test_survives_reopening(void **state)
@@ -462,9 +542,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_table_is_pending_then_active, setup, teardown),
         cmocka_unit_test_setup_teardown(test_name_is_taken, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_alter_compares_and_sets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_drop_keeps_versions_and_never_reuses_ids, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pages_of_tables, setup, teardown),
         cmocka_unit_test_setup_teardown(test_uploads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_upload_into_a_table_that_is_dropped, setup, teardown),
         cmocka_unit_test_setup_teardown(test_survives_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(test_newer_file_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_a_database, setup, teardown),
