@@ -28,6 +28,16 @@ _tload()
     'define-table --quote') return ;;
     'define-table --null') return ;;
     'describe --version') return ;;
+    'describe --diff') return ;;
+    'alter --add') return ;;
+    'alter --drop') return ;;
+    'alter --rename') return ;;
+    'alter --type') return ;;
+    'alter --default') return ;;
+    'alter --no-default') return ;;
+    'alter --nullable') return ;;
+    'alter --order') return ;;
+    'alter --if-version') return ;;
     'upload --table' | 'upload -t') return ;;
     'upload --format') words='csv tsv' ;;
     'upload --delimiter') return ;;
@@ -50,21 +60,21 @@ _tload()
     *' --token-file') files=1 ;;
     *) case "$command $cur" in
     ' -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    ' '*) words='define-table tables describe drop-table upload resume cancel status uploads wait errors help version' ;;
+    ' '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors help version' ;;
     'define-table -'*) words='--key --schema --infer --yes --header --format --delimiter --quote --null --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tables -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    'describe -'*) words='--version --coordinator --tenant --token-file --json --quiet --help ' ;;
+    'describe -'*) words='--version --history --diff --coordinator --tenant --token-file --json --quiet --help ' ;;
+    'alter -'*) words='--add --drop --rename --type --default --no-default --nullable --order --if-version --dry-run --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'drop-table -'*) words='--yes --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'upload -'*) words='--table --format --delimiter --quote --null --header --columns --map --max-errors --compression --dry-run --id --once --detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'upload '*) files=1 ;;
     'resume -'*) words='--detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
-    'cancel -'*) words='--detach --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'status -'*) words='--follow --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'uploads -'*) words='--table --state --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'wait -'*) words='--timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'errors -'*) words='--csv --limit --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'help -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    'help '*) words='define-table tables describe drop-table upload resume cancel status uploads wait errors help version' ;;
+    'help '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors help version' ;;
     'version -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     esac ;;
     esac

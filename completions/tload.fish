@@ -23,8 +23,22 @@ complete -c tload -n '__fish_seen_subcommand_from define-table' -l null -x -d 'a
 
 complete -c tload -n __fish_use_subcommand -a tables -d 'list the tables'
 
-complete -c tload -n __fish_use_subcommand -a describe -d 'show a table\'s columns and key'
+complete -c tload -n __fish_use_subcommand -a describe -d 'show a table\'s columns and key, or its history'
 complete -c tload -n '__fish_seen_subcommand_from describe' -l version -x -d 'this version instead of the current one'
+complete -c tload -n '__fish_seen_subcommand_from describe' -l history -d 'all versions: when, by whom, and what they changed'
+complete -c tload -n '__fish_seen_subcommand_from describe' -l diff -x -d 'what differs between two versions'
+
+complete -c tload -n __fish_use_subcommand -a alter -d 'change a table\'s columns'
+complete -c tload -n '__fish_seen_subcommand_from alter' -l add -x -d 'a new column, as define-table takes it'
+complete -c tload -n '__fish_seen_subcommand_from alter' -l drop -x -d 'take a column away, with its values'
+complete -c tload -n '__fish_seen_subcommand_from alter' -l rename -x -d 'give a column another name'
+complete -c tload -n '__fish_seen_subcommand_from alter' -l type -x -d 'a wider type'
+complete -c tload -n '__fish_seen_subcommand_from alter' -l default -x -d 'the value of rows that come without one'
+complete -c tload -n '__fish_seen_subcommand_from alter' -l no-default -x -d 'take a column\'s default away'
+complete -c tload -n '__fish_seen_subcommand_from alter' -l nullable -x -d 'let a column be null'
+complete -c tload -n '__fish_seen_subcommand_from alter' -l order -x -d 'put these columns first, in this order'
+complete -c tload -n '__fish_seen_subcommand_from alter' -l if-version -x -d 'only when the table is at this version'
+complete -c tload -n '__fish_seen_subcommand_from alter' -l dry-run -d 'say what would happen to the table and to the uploads under way, and do nothing'
 
 complete -c tload -n __fish_use_subcommand -a drop-table -d 'remove a table and its rows'
 complete -c tload -n '__fish_seen_subcommand_from drop-table' -s y -l yes -d 'do not ask'
@@ -51,9 +65,6 @@ complete -c tload -n __fish_use_subcommand -a resume -d 'go on with an upload th
 complete -c tload -n '__fish_seen_subcommand_from resume' -s d -l detach -d 'end when all is sent; print the upload\'s id, and do not wait for the outcome'
 complete -c tload -n '__fish_seen_subcommand_from resume' -l timeout -x -d 'wait so long for the outcome, then end with 124; the upload goes on'
 
-complete -c tload -n __fish_use_subcommand -a cancel -d 'stop an upload; what was applied of it stays'
-complete -c tload -n '__fish_seen_subcommand_from cancel' -s d -l detach -d 'do not wait until it has stopped'
-
 complete -c tload -n __fish_use_subcommand -a status -d 'show how an upload is, or how everything is'
 complete -c tload -n '__fish_seen_subcommand_from status' -s f -l follow -d 'show how the upload goes until it ends, and end with its outcome'
 
@@ -69,6 +80,6 @@ complete -c tload -n '__fish_seen_subcommand_from errors' -l csv -d 'the rejecte
 complete -c tload -n '__fish_seen_subcommand_from errors' -s n -l limit -x -d 'no more than the first N'
 
 complete -c tload -n __fish_use_subcommand -a help -d 'show the commands, or one command\'s options and examples'
-complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe drop-table upload resume cancel status uploads wait errors help version'
+complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe alter drop-table upload resume cancel status uploads wait errors help version'
 
 complete -c tload -n __fish_use_subcommand -a version -d 'show the version'
