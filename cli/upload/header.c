@@ -100,7 +100,7 @@ static int fail_former(const struct place *place, const struct tl_schema *schema
 {
     int at = tl_schema_find_id(schema, former->id);
     const char *now = at < 0 ? "" : schema->columns[at].name;
-    char map[2 * TL_NAME_MAX + 16] = "";
+    char map[SHOWN_MAX + TL_NAME_MAX + 16] = "";
 
     if (at >= 0 && place->file)
         snprintf(map, sizeof map, " (--map %s=%s)", name, now);
