@@ -47,14 +47,16 @@ FAILPOINTS = (
     "sink.before_commit", "sink.after_commit",
 )
 TEMPORARY, REFUSED, FAILED = 5, 2, 1
+PATIENCE = 60  # seconds for what takes one at most
 
 
 class World:
     """Kafka and coordinatord of all histories."""
 
-    def __init__(self, directory, kills):
+    def __init__(self, directory, options):
         self.dir = directory
-        self.kills = kills
+        self.kills = options.kills
+        self.patience = options.patience
         self.kafka = Kafka(os.path.join(directory, "kafka")).start()
         settings = {"kafka": {"partitions": PARTITIONS}, "sink": {"commit_ms": 20}}
         self.coordinator = Coordinator(os.path.join(directory, "c"), self.kafka.address, settings)
@@ -347,7 +349,11 @@ class History:
             self.check_exit(upload)
 
     def check_exit(self, upload):
-        code = upload.process.wait(120)
+        try:
+            code = upload.process.wait(self.world.patience)
+        except AssertionError:
+            status = self.world.get(f"{UPLOADS}/{upload.names}")
+            raise Difference(f"upload {upload.names} does not come to its end: {status.body.decode()}") from None
         allowed = {0, 3}
         allowed |= {FAILED, REFUSED} if self.dropped else set()
         allowed |= {REFUSED} if upload.raced or self.world.kills else set()
@@ -381,7 +387,7 @@ class History:
 class Run:
     def __init__(self, directory, options):
         self.options = options
-        self.world = World(directory, options.kills)
+        self.world = World(directory, options)
         self.histories = [History(self.world, options.seed + i) for i in range(options.histories)]
         self.failures = {}  # history to what differs
 
@@ -423,7 +429,7 @@ class Run:
         finally:
             self.world.end_kills()
         try:
-            wait_until(self.settled, 60, "the sink to have the last version of every table, and all rows")
+            wait_until(self.settled, self.options.patience, "the sink to have the last version of every table, and all rows")
         except AssertionError as e:
             print(e)
         model = None
@@ -461,6 +467,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--kills", action="store_true", help="coordinatord is ended time and again")
     parser.add_argument("-j", dest="jobs", type=int, default=8, help="histories at a time")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds that an upload may take to its end")
     parser.add_argument("--discard", action="store_true", help="keep nothing, also after a difference")
     options = parser.parse_args()
     options.seed = options.seed if options.seed is not None else int(time.time())

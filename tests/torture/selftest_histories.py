@@ -24,17 +24,22 @@ sys.dont_write_bytecode = True
 from tests.torture.selftest import build, interrupted  # noqa: E402, the path comes first
 
 MUTANTS = ROOT / "tests/torture/mutants_histories"
-HISTORIES, SEED = 24, 1
+HISTORIES, SEED, PATIENCE = 12, 1, 15
 
 
 def difference(made):
     """What the histories say of that product: None when nothing differs."""
     done = subprocess.run(
-        [ROOT / "tests/torture/histories.py", "--discard", "--histories", str(HISTORIES), "--seed", str(SEED)],
+        [
+            ROOT / "tests/torture/histories.py", "--discard", "--histories", str(HISTORIES), "--seed", str(SEED),
+            "-j", str(HISTORIES), "--patience", str(PATIENCE),
+        ],
         env={**os.environ, "BUILD": made}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
     )
-    shown = re.search(r"^difference: (.*)$", done.stdout.decode(errors="replace"), re.M)
-    return shown.group(1)[:200] if done.returncode == 1 and shown else None
+    shown = re.findall(r"^difference: (.*)$", done.stdout.decode(errors="replace"), re.M)
+    # What is wrong in a table says more than that something does not come to its end.
+    shown.sort(key=lambda text: "is due" not in text)
+    return shown[0][:300] if done.returncode == 1 and shown else None
 
 
 def main():
