@@ -69,6 +69,7 @@ _tload()
     'upload -'*) words='--table --format --delimiter --quote --null --header --columns --map --max-errors --compression --dry-run --id --once --detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'upload '*) files=1 ;;
     'resume -'*) words='--detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'cancel -'*) words='--detach --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'status -'*) words='--follow --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'uploads -'*) words='--table --state --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'wait -'*) words='--timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;

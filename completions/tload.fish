@@ -65,6 +65,9 @@ complete -c tload -n __fish_use_subcommand -a resume -d 'go on with an upload th
 complete -c tload -n '__fish_seen_subcommand_from resume' -s d -l detach -d 'end when all is sent; print the upload\'s id, and do not wait for the outcome'
 complete -c tload -n '__fish_seen_subcommand_from resume' -l timeout -x -d 'wait so long for the outcome, then end with 124; the upload goes on'
 
+complete -c tload -n __fish_use_subcommand -a cancel -d 'stop an upload; what was applied of it stays'
+complete -c tload -n '__fish_seen_subcommand_from cancel' -s d -l detach -d 'do not wait until it has stopped'
+
 complete -c tload -n __fish_use_subcommand -a status -d 'show how an upload is, or how everything is'
 complete -c tload -n '__fish_seen_subcommand_from status' -s f -l follow -d 'show how the upload goes until it ends, and end with its outcome'
 
