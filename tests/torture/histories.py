@@ -35,7 +35,8 @@ from tests.lib.harness import Coordinator, Kafka  # noqa: E402, the path comes f
 from tests.lib.process import BUILD, Process, scaled, wait_until  # noqa: E402
 from tests.torture import versions  # noqa: E402
 from tests.torture.evolution import Evolution, cell  # noqa: E402
-from tests.torture.oracle import Database, Difference, differ  # noqa: E402
+from tests.torture.oracle import Difference, differ  # noqa: E402
+from tests.torture.sinks import SqliteSink  # noqa: E402
 from tests.torture.versions import Schema  # noqa: E402
 
 PARTITIONS = 3
@@ -58,11 +59,12 @@ class World:
         self.kills = options.kills
         self.patience = options.patience
         self.kafka = Kafka(os.path.join(directory, "kafka")).start()
-        settings = {"kafka": {"partitions": PARTITIONS}, "sink": {"commit_ms": 20}}
+        # The oracle reads raw-input from its beginning.
+        settings = {"kafka": {"partitions": PARTITIONS, "trim_records": 1000000000}, "sink": {"commit_ms": 20}}
         self.coordinator = Coordinator(os.path.join(directory, "c"), self.kafka.address, settings)
         os.makedirs(self.coordinator.dir)
         self.coordinator.start()
-        self.database = Database(self.coordinator.state)
+        self.database = SqliteSink(self.coordinator.state)
         self.stopping = threading.Event()
         self.killed = 0
         self.trouble = None

@@ -319,7 +319,7 @@ class Model:
 
 
 def check_table(table, database):
-    """database: oracle.Database."""
+    """database: sinks.SqliteSink."""
     last = table.last
     names = [c.name for c in last.columns]
     columns = [r[1] for r in database.query(f'PRAGMA table_info("{table.name}")')]
