@@ -454,8 +454,10 @@ static int apply_patch(struct control *c, struct live *l, const struct patch *p,
     l->heard_ms = tl_clock_ms();
     l->heard_wall_ms = tl_clock_wall_ms();
     if (p->state && p->to == UPLOAD_PROCESSING) {
-        if (upload_processing(&l->u, err) < 0)
+        if (upload_processing(&l->u, err) < 0) {
+            upload_restore(&l->u, &before);
             return -1;
+        }
         if (l->u.state == before.state && !moved)
             return 0;
     } else if (p->state) {

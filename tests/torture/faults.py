@@ -55,13 +55,18 @@ def duration(rng, kind, long):
     return rng.uniform(0.0, 3)
 
 
-def draw(rng, seconds, count, only=None, long=False):
+# Of a sink that is a server.
+SERVER_KINDS = {"stop_server": 2, "end_connections": 2, "sink_cut": 2, "sink_stall": 2, "sink_delay": 1, "lose_commit": 3}
+ALL_KINDS = {**KINDS, **SERVER_KINDS}
+
+
+def draw(rng, seconds, count, sink, only=None, long=False):
     """only: of this kind alone."""
     points = failpoints()
-    kinds = [only] if only else list(KINDS)
+    kinds = [only] if only else list(KINDS if sink == "sqlite" else ALL_KINDS)
     schedule = []
     for _ in range(count):
-        kind = rng.choices(kinds, [KINDS[k] for k in kinds])[0]
+        kind = rng.choices(kinds, [ALL_KINDS[k] for k in kinds])[0]
         fault = Fault(rng.uniform(0.05, 1) * seconds, kind, rng.randrange(1000), duration(rng, kind, long))
         count_down = rng.choice((1, 1, 2, 5, 20))
         if kind == "failpoint":
@@ -381,6 +386,48 @@ class Tormentor:
 
     def front_delay(self, fault):
         self.delay(fault, self.world.front)
+
+    def on_server(self, fault, what):
+        if not self.world.sink.lock.acquire(blocking=False):
+            return self.miss(fault, "the sink's server has another fault")
+        try:
+            what(self.world.sink)
+        finally:
+            self.world.sink.lock.release()
+        return ""
+
+    def stop_server(self, fault):
+        """Without order: what was not committed is gone, and the next start recovers."""
+
+        def what(sink):
+            sink.server.stop_immediate()
+            self.last(fault)
+            sink.server.start()
+
+        return self.on_server(fault, what)
+
+    def end_connections(self, fault):
+        def what(sink):
+            sink.database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tload%'")
+
+        return self.on_server(fault, what)
+
+    def sink_cut(self, _fault):
+        self.cut(self.world.sink.proxy)
+
+    def sink_stall(self, fault):
+        self.stall(fault, self.world.sink.proxy)
+
+    def sink_delay(self, fault):
+        self.delay(fault, self.world.sink.proxy)
+
+    def lose_commit(self, fault):
+        """The next one is made, and its answer is lost with the connection."""
+        proxy = self.world.sink.proxy
+        proxy.swallow = b"COMMIT\0"
+        lost = self.until(lambda: proxy.swallow is None, 2)
+        proxy.swallow = None
+        return "lost" if lost else self.miss(fault, "nothing was committed")
 
     def lock_sink(self, fault):
         with self.world.sink.locked() as why:

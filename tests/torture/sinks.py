@@ -8,7 +8,10 @@ times would miss what is put right again a moment later.
 import contextlib
 import os
 import sqlite3
+import subprocess
+import threading
 
+from tests.lib.postgres import Database
 from tests.lib.process import wait_until
 from tests.torture.workload import NAMES
 
@@ -24,7 +27,7 @@ GUARDED = {
 class SqliteSink:
     """The embedded sink: a file that a reader beside the daemon may read at any time."""
 
-    busy = sqlite3.Error  # what its calls raise when it is locked, or not there yet
+    busy = (sqlite3.Error,)  # what its calls raise when it is locked, or not there yet
 
     def __init__(self, state):
         self.path = os.path.join(state, "data", TENANT + ".db")
@@ -124,3 +127,114 @@ class SqliteSink:
         finally:
             if connection:
                 connection.close()  # rolls back
+
+    def heal(self):
+        """Nothing of it runs by itself."""
+
+    def end(self):
+        """It goes with the run's directory."""
+
+
+class PostgresSink:
+    """A database of its own on a PostgreSQL that the daemon reaches through a proxy."""
+
+    busy = (AssertionError, subprocess.SubprocessError)
+
+    def __init__(self, server, proxy, name, connections):
+        self.server = server
+        self.proxy = proxy
+        self.database = Database(server, name)
+        self.connections = connections
+        self.lock = threading.Lock()  # of faults of the server
+
+    def settings(self):
+        url = self.database.url.replace(f":{self.server.port}/", f":{self.proxy.here}/")
+        return {"sink": {"url": url, "connections": self.connections}}
+
+    # --- what the oracle asks
+
+    def query(self, sql):
+        return self.database.query(sql)
+
+    def offsets(self):
+        return {(topic, int(p)): int(at) for topic, p, at in self.query("SELECT topic, partition, next FROM tload.offsets")}
+
+    def ledger(self):
+        rows = self.query(
+            "SELECT upload, partition, table_name, last_seq, rows_applied, rows_rejected, ended::int, rows_read, stopped::int"
+            " FROM tload.ledger"
+        )
+        return [(u, int(p), table, *map(int, numbers)) for u, p, table, *numbers in rows]
+
+    def errors(self):
+        rows = self.query("SELECT upload, partition, stage, last_seq, rows FROM tload.errors")
+        return [(u, *map(int, numbers)) for u, *numbers in rows]
+
+    def rows(self, table):
+        def number(text):
+            return None if text is None else int(text)
+
+        listed = "id, name, qty, price, ok::int, day"
+        return [
+            (number(key), name, number(qty), price, number(ok), day)
+            for key, name, qty, price, ok, day in self.query(f"SELECT {listed} FROM {table}")
+        ]
+
+    def keys(self, table):
+        return {int(key) for (key,) in self.query(f"SELECT id FROM {table}")}
+
+    def counted(self, table):
+        ((rows, said),) = self.query(
+            f"SELECT (SELECT count(*) FROM {table}), (SELECT coalesce(sum(rows_applied), 0) FROM tload.ledger WHERE table_name = '{table}')"
+        )
+        return int(rows), int(said)
+
+    # --- what the torture does to it
+
+    def has(self, table):
+        return bool(self.query(f"SELECT 1 FROM pg_tables WHERE tablename = '{table}'"))
+
+    def guard(self):
+        wait_until(lambda: self.has("errors"), what="the ledger's tables")
+        statements = [
+            "CREATE TABLE public.guard_found (what text)",
+            "CREATE FUNCTION public.guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "INSERT INTO public.guard_found VALUES (TG_TABLE_NAME || ': ' || OLD::text || ' to ' || NEW::text); RETURN NEW; END $$",
+        ]
+        for table, (_, counts) in GUARDED.items():
+            fell = " OR ".join(f"OLD.{c} > NEW.{c}" for c in counts)
+            statements.append(
+                f"CREATE TRIGGER guard BEFORE UPDATE ON tload.{table} FOR EACH ROW WHEN ({fell}) EXECUTE FUNCTION public.guard()"
+            )
+        self.database.execute(";\n".join(statements))
+
+    def guard_found(self):
+        return [what for (what,) in self.query("SELECT what FROM public.guard_found")]
+
+    def refuse(self, table):
+        wait_until(lambda: self.has(table.name), what=f"table {table.name}")
+        self.database.execute(f"ALTER TABLE {table.name} ADD CONSTRAINT refused_by_the_torture CHECK (qty % {table.refuses} <> 0)")
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Nobody else uses table t1."""
+        why = session = None
+        try:
+            session = self.database.session()
+            session.execute("BEGIN; SET lock_timeout = '2s'; LOCK TABLE t1 IN ACCESS EXCLUSIVE MODE")
+        except (AssertionError, OSError) as e:
+            why = e
+        try:
+            yield why
+        finally:
+            if session:
+                with contextlib.suppress(OSError):
+                    session.close()
+
+    def heal(self):
+        self.proxy.heal()
+        self.server.start()
+
+    def end(self):
+        self.heal()
+        self.database.drop()

@@ -30,34 +30,43 @@ sys.dont_write_bytecode = True
 
 from tests.lib.process import scaled  # noqa: E402, the path comes first
 from tests.torture import oracle  # noqa: E402
-from tests.torture.faults import KINDS, Tormentor, draw  # noqa: E402
+from tests.torture.faults import ALL_KINDS, Tormentor, draw  # noqa: E402
 from tests.torture.oracle import Difference, Model  # noqa: E402
+from tests.torture.sinks import SqliteSink  # noqa: E402
 from tests.torture.workload import Workload  # noqa: E402
 from tests.torture.world import Cluster, World  # noqa: E402
 
 HEAL_SECONDS = 60
+SINKS = ("sqlite", "postgresql")
 EXITS = {0: ("done",), 3: ("done_with_errors",)}
 KILLED = (-signal.SIGKILL, -signal.SIGABRT)
 
 
 class Run:
-    def __init__(self, seed, cluster, only=None, long=False):
+    def __init__(self, seed, cluster, only=None, long=False, sink=None):
         self.seed = seed
         self.cluster = cluster
         rng = random.Random(seed)
         self.seconds = rng.uniform(6, 16)
         self.dir = tempfile.mkdtemp(prefix=f"tload-torture-{seed}-")
-        self.workload = Workload(rng, self.dir, self.seconds)
+        self.sink = sink or SINKS[seed % len(SINKS)]
+        self.workload = Workload(rng, self.dir, self.seconds, self.sink == "sqlite")
         self.split = rng.random() < 0.5
         self.settings = {
             "kafka": {"partitions": rng.choice((1, 2, 3, 4)), "trim_seconds": rng.choice((1, 30)), "trim_records": rng.choice((1, 5))},
             "validate": {"threads": rng.randrange(1, 4)},
             "sink": {"commit_rows": rng.choice((1, 100, 100000)), "commit_ms": rng.choice((10, 200))},
         }
-        self.schedule = draw(rng, self.seconds, rng.randrange(6, 18), only, long)
+        self.connections = rng.randrange(1, 4)
+        self.schedule = draw(rng, self.seconds, rng.randrange(6, 18), self.sink, only, long)
         self.tormentor = None
         self.world = None
         self.rows = self.twice = 0
+
+    def make_sink(self, state):
+        if self.sink == "sqlite":
+            return SqliteSink(state)
+        return self.cluster.postgres_sink(f"run{self.seed}", self.connections)
 
     def play(self):
         """Uploads and faults, each at its time."""
@@ -159,7 +168,7 @@ class Run:
 
     def run(self):
         self.cluster.clean()
-        self.world = World(self.dir, self.workload, self.settings, self.split, self.cluster)
+        self.world = World(self.dir, self.workload, self.settings, self.split, self.cluster, self.make_sink)
         self.tormentor = Tormentor(self.world, self.schedule)
         watcher = threading.Thread(target=self.world.watcher.run, daemon=True)
         try:
@@ -183,7 +192,7 @@ class Run:
     def summary(self):
         exits = " ".join(f"{u.id}:{u.process.exit}" for u in self.workload.uploads if u.process)
         return (
-            f"{self.faults} faults, {'four processes' if self.split else 'one process'}, "
+            f"{self.sink}, {self.faults} faults, {'four processes' if self.split else 'one process'}, "
             f"{self.settings['kafka']['partitions']} partitions, {self.rows} rows, {self.twice} batches twice, "
             f"{self.world.watcher.samples} samples, {exits}"
         )
@@ -192,7 +201,7 @@ class Run:
 def one(seed, cluster, options):
     """Whether nothing differed, and how many faults there were."""
     began = time.monotonic()
-    run = Run(seed, cluster, options.only, options.long)
+    run = Run(seed, cluster, options.only, options.long, options.sink)
     trouble = None
     try:
         run.run()
@@ -210,7 +219,7 @@ def one(seed, cluster, options):
             shutil.rmtree(run.dir, ignore_errors=True)
     else:
         print(f"FAIL seed {seed} ({took:.0f} s)" + ("" if options.discard else f"; everything is in {run.dir}"))
-        print(f"  {'four processes' if run.split else 'one process'}, {run.settings}")
+        print(f"  {run.sink}, {'four processes' if run.split else 'one process'}, {run.settings}")
         for u in run.workload.uploads:
             how = f"for {u.trickle_s:.1f} s" if u.trickle_s else f"from a file, {u.endings}{', twice at once' if u.twin else ''}"
             print(f"  {u.start_s:5.1f} s  upload {u.id} to {u.table}: {len(u.truths)} rows, {how}, cancelled at {u.cancel_s}")
@@ -234,7 +243,8 @@ def main():
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--keep-going", action="store_true", help="after a difference, too")
     parser.add_argument("--discard", action="store_true", help="keep no directory")
-    parser.add_argument("--only", choices=sorted(KINDS), metavar="KIND", help="faults of this kind alone")
+    parser.add_argument("--only", choices=sorted(ALL_KINDS), metavar="KIND", help="faults of this kind alone")
+    parser.add_argument("--sink", choices=SINKS, help="each in its turn by default")
     parser.add_argument("--long", action="store_true", help="processes may stand still for a minute")
     parser.add_argument("--keep", action="store_true", help="keep all directories")
     parser.add_argument("-v", dest="verbose", action="store_true")

@@ -28,7 +28,7 @@ class Watcher:
                     self.samples += 1
                 except Difference as e:
                     self.world.blame(e)
-                except (OSError, http.client.HTTPException, self.world.sink.busy, ValueError):
+                except (OSError, http.client.HTTPException, ValueError, *self.world.sink.busy):
                     pass  # what is asked is down just now
 
     def uploads(self):

@@ -14,12 +14,13 @@ import time
 
 from tests.lib.harness import Coordinator
 from tests.lib.kafka import SERVICE, Kafka
+from tests.lib.postgres import Postgres
 from tests.lib.process import BUILD, Process, free_port, gone, wait_until
 from tests.torture.daemon import Daemon, Disk
 from tests.torture.oracle import FINAL, Difference
 from tests.torture.proxy import Proxy
 from tests.torture.recorder import Recorder
-from tests.torture.sinks import SqliteSink
+from tests.torture.sinks import PostgresSink
 from tests.torture.watch import Watcher
 from tests.torture.workload import COLUMNS
 
@@ -50,13 +51,20 @@ class ProxiedKafka(Kafka):
 
 
 class Cluster:
-    """One Kafka and its proxy for all runs of a process."""
+    """One Kafka, one PostgreSQL and their proxies for all runs of a process."""
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="tload-torture-kafka-")
         port = free_port()
         self.kafka = ProxiedKafka(os.path.join(self.dir, "kafka"), port).start()
         self.proxy = Proxy(port, int(self.kafka.direct.rsplit(":", 1)[1])).start()
+        self.postgres = self.postgres_proxy = None  # started when first asked for
+
+    def postgres_sink(self, name, connections):
+        if not self.postgres:
+            self.postgres = Postgres(os.path.join(self.dir, "postgres")).start()
+            self.postgres_proxy = Proxy(free_port(), self.postgres.port).start()
+        return PostgresSink(self.postgres, self.postgres_proxy, name, connections)
 
     def heal(self):
         self.proxy.heal()
@@ -77,10 +85,14 @@ class Cluster:
             pass
         self.kafka.stop()
         self.proxy.stop()
+        if self.postgres:
+            self.postgres.stop()
+            self.postgres_proxy.stop()
 
 
 class World:
-    def __init__(self, directory, workload, settings, split, cluster):
+    def __init__(self, directory, workload, settings, split, cluster, sink):
+        """sink: gives the sink for a state directory."""
         self.dir = directory
         self.workload = workload
         self.partitions = settings["kafka"]["partitions"]
@@ -93,8 +105,8 @@ class World:
         self.place = os.path.join(directory, "c")
         os.mkdir(self.place)
         self.disk = Disk(directory, os.path.join(self.place, "state"))
-        self.sink = SqliteSink(os.path.join(self.place, "state"))
-        self.settings = {**settings, **self.sink.settings()}
+        self.sink = sink(os.path.join(self.place, "state"))
+        self.settings = {section: {**keys, **self.sink.settings().get(section, {})} for section, keys in settings.items()}
         # Senders come through a proxy of their own, and so do the roles that are apart.
         self.front = Proxy(os.path.join(directory, "front.sock"), os.path.join(self.place, "c.sock")).start()
         names = ["control", "validate", "sink", "errors"] if split else ["coordinatord"]
@@ -294,6 +306,7 @@ class World:
         self.disk.set(" ")
         self.front.heal()
         self.cluster.heal()
+        self.sink.heal()
         for u in self.workload.uploads:
             for process in (u.process, u.twin_process):
                 if process:
@@ -370,3 +383,4 @@ class World:
         if self.recorder:
             self.recorder.stop()
         self.front.stop()
+        self.sink.end()
