@@ -59,15 +59,16 @@ torture-selftest: ## break the product on purpose, in copies, and see that the t
 check-torture: all $(IOFAULT) ## a short run of it, always the same seeds
 	tests/torture/torture.py --seed 1 --minutes 1.2
 
-# HISTORIES: how many (300). KILLS=1: coordinatord is ended time and again.
+# HISTORIES: how many (300). SINK: sqlite or postgresql. KILLS=1: coordinatord is ended time and again.
 .PHONY: histories
-histories: all ## random changes of schemas while uploads run, and an oracle: HISTORIES=, SEED=, KILLS=1
+histories: all ## random changes of schemas while uploads run, and an oracle: HISTORIES=, SEED=, SINK=, KILLS=1
 	tests/torture/histories.py $(if $(HISTORIES),--histories $(HISTORIES)) $(if $(SEED),--seed $(SEED)) \
-		$(if $(KILLS),--kills)
+		$(if $(SINK),--sink $(SINK)) $(if $(KILLS),--kills)
 
 .PHONY: check-histories
 check-histories: all ## a short run of it, always the same seeds
 	tests/torture/histories.py --histories 80 --seed 1 --discard
+	tests/torture/histories.py --histories 40 --seed 101 --discard --sink postgresql
 
 .PHONY: histories-selftest
 histories-selftest: ## break the product on purpose, in copies, and see that the histories tell

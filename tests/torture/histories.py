@@ -32,11 +32,12 @@ sys.path.insert(0, str(ROOT))
 sys.dont_write_bytecode = True
 
 from tests.lib.harness import Coordinator, Kafka  # noqa: E402, the path comes first
+from tests.lib.postgres import Postgres  # noqa: E402
 from tests.lib.process import BUILD, Process, scaled, wait_until  # noqa: E402
 from tests.torture import versions  # noqa: E402
 from tests.torture.evolution import Evolution, cell  # noqa: E402
 from tests.torture.oracle import Difference, differ  # noqa: E402
-from tests.torture.sinks import SqliteSink  # noqa: E402
+from tests.torture.sinks import PostgresSink, SqliteSink  # noqa: E402
 from tests.torture.versions import Schema  # noqa: E402
 
 PARTITIONS = 3
@@ -61,10 +62,13 @@ class World:
         self.kafka = Kafka(os.path.join(directory, "kafka")).start()
         # The oracle reads raw-input from its beginning.
         settings = {"kafka": {"partitions": PARTITIONS, "trim_records": 1000000000}, "sink": {"commit_ms": 20}}
-        self.coordinator = Coordinator(os.path.join(directory, "c"), self.kafka.address, settings)
-        os.makedirs(self.coordinator.dir)
+        self.postgres = Postgres(os.path.join(directory, "postgres")).start() if options.sink == "postgresql" else None
+        place = os.path.join(directory, "c")
+        self.sink = PostgresSink(self.postgres, "histories") if self.postgres else SqliteSink(os.path.join(place, "state"))
+        settings["sink"].update(self.sink.settings().get("sink", {}))
+        self.coordinator = Coordinator(place, self.kafka.address, settings)
+        os.makedirs(place)
         self.coordinator.start()
-        self.database = SqliteSink(self.coordinator.state)
         self.stopping = threading.Event()
         self.killed = 0
         self.trouble = None
@@ -107,6 +111,8 @@ class World:
         if self.coordinator.process:
             self.coordinator.process.kill()
         self.kafka.stop()
+        if self.postgres:
+            self.postgres.stop()
 
     def http(self, method, path, body=None, headers=None):
         """An answer; None when the coordinator was away, so that nobody knows whether it was done."""
@@ -371,7 +377,7 @@ class History:
             there = ours[schema.table_id].versions.get(schema.version)
             differ(f"version {schema.version} of {self.table} in raw-input", schema, there)
         differ(f"versions of {self.table} in raw-input", len(self.expected), sum(len(t.versions) for t in ours.values()))
-        versions.check_table(ours[self.schema.table_id], self.world.database)
+        versions.check_table(ours[self.schema.table_id], self.world.sink)
         for upload in self.uploads:
             self.check_upload(upload, model)
 
@@ -406,7 +412,7 @@ class Run:
     def caught_up(self):
         """Everything in validated-input is applied, and raw-input is in validated-input."""
         ends = {(m["t"], m["p"]): m["o"] for m in self.ends()}
-        return all(self.world.database.offsets().get(k, 0) >= end for k, end in ends.items())
+        return all(self.world.sink.offsets().get(k, 0) >= end for k, end in ends.items())
 
     def ends(self):
         text = self.world.kafka.kcat(
@@ -417,7 +423,7 @@ class Run:
 
     def settled(self):
         """The sink has the last version of every table."""
-        there = {n: (i, v) for n, i, v in self.world.database.query("SELECT name, table_id, version FROM _tload_tables")}
+        there = self.world.sink.versions()
         return all(
             there.get(h.table) == (h.schema.table_id, h.schema.version) for h in self.histories if h not in self.failures and h.schema
         ) and self.caught_up()
@@ -467,6 +473,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--histories", type=int, default=300)
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--sink", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--kills", action="store_true", help="coordinatord is ended time and again")
     parser.add_argument("-j", dest="jobs", type=int, default=8, help="histories at a time")
     parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds that an upload may take to its end")

@@ -27,6 +27,7 @@ GUARDED = {
 class SqliteSink:
     """The embedded sink: a file that a reader beside the daemon may read at any time."""
 
+    keeps_order = True  # of a table's columns
     busy = (sqlite3.Error,)  # what its calls raise when it is locked, or not there yet
 
     def __init__(self, state):
@@ -73,6 +74,13 @@ class SqliteSink:
 
     def keys(self, table):
         return {key for (key,) in self.query(f"SELECT id FROM {table}")}
+
+    def columns(self, table):
+        return [r[1] for r in self.query(f'PRAGMA table_info("{table}")')]
+
+    def versions(self):
+        """Table to (table_id, version)."""
+        return {n: (i, v) for n, i, v in self.query("SELECT name, table_id, version FROM _tload_tables")}
 
     def counted(self, table):
         """How many rows the table has, and how many the ledger says; both of one moment."""
@@ -136,11 +144,12 @@ class SqliteSink:
 
 
 class PostgresSink:
-    """A database of its own on a PostgreSQL that the daemon reaches through a proxy."""
+    """A database of its own on a PostgreSQL that the daemon reaches, maybe, through a proxy."""
 
     busy = (AssertionError, subprocess.SubprocessError)
+    keeps_order = False  # a new column is the last one
 
-    def __init__(self, server, proxy, name, connections):
+    def __init__(self, server, name, connections=2, proxy=None):
         self.server = server
         self.proxy = proxy
         self.database = Database(server, name)
@@ -148,7 +157,9 @@ class PostgresSink:
         self.lock = threading.Lock()  # of faults of the server
 
     def settings(self):
-        url = self.database.url.replace(f":{self.server.port}/", f":{self.proxy.here}/")
+        url = self.database.url
+        if self.proxy:
+            url = url.replace(f":{self.server.port}/", f":{self.proxy.here}/")
         return {"sink": {"url": url, "connections": self.connections}}
 
     # --- what the oracle asks
@@ -182,6 +193,16 @@ class PostgresSink:
 
     def keys(self, table):
         return {int(key) for (key,) in self.query(f"SELECT id FROM {table}")}
+
+    def columns(self, table):
+        return [
+            name for (name,) in self.query(
+                f"SELECT column_name FROM information_schema.columns WHERE table_schema = '{TENANT}' AND table_name = '{table}'"
+            )
+        ]
+
+    def versions(self):
+        return {n: (int(i), int(v)) for n, i, v in self.query("SELECT name, table_id, version FROM tload.tables")}
 
     def counted(self, table):
         ((rows, said),) = self.query(

@@ -105,10 +105,20 @@ def kept(type_, value):
 
 
 def found(type_, value):
-    """What SQLite gave, so that it can be compared with what kept() says."""
+    """What a sink gave, so that it can be compared with what kept() says. SQLite gives numbers as such, PostgreSQL texts."""
     name, *args = type_parts(type_)
-    if name == "decimal" and args[0] <= NUMERIC_DIGITS and isinstance(value, (int, float)):
-        return decimal.Decimal(repr(value))
+    if value is None:
+        return None
+    if name == "decimal" and args[0] <= NUMERIC_DIGITS:
+        return decimal.Decimal(value if isinstance(value, str) else repr(value))
+    if not isinstance(value, str):
+        return value
+    if name in ("int", "bigint"):
+        return int(value)
+    if name == "double":
+        return float(value)
+    if name == "boolean":
+        return {"t": 1, "f": 0}[value]
     return value
 
 
@@ -318,16 +328,19 @@ class Model:
 # --- comparing ----------------------------------------------------------------------------------------------------
 
 
-def check_table(table, database):
-    """database: sinks.SqliteSink."""
+def check_table(table, sink):
+    """sink: one of sinks.py."""
     last = table.last
     names = [c.name for c in last.columns]
-    columns = [r[1] for r in database.query(f'PRAGMA table_info("{table.name}")')]
-    differ(f"columns of {table.name}", names, columns)
+    columns = sink.columns(table.name)
+    if sink.keeps_order:
+        differ(f"columns of {table.name}", names, columns)
+    differ(f"columns of {table.name}, sorted", sorted(names), sorted(columns))
     listed = ",".join(f'"{n}"' for n in names)
     identity = [names.index(last.by_id(i).name) for i in table.identity(last)]
     there = {}
-    for row in database.query(f'SELECT {listed} FROM "{table.name}"'):
+    for cells in sink.query(f'SELECT {listed} FROM "{table.name}"'):
+        row = [found(c.type, value) for c, value in zip(last.columns, cells)]
         key = tuple(row[i] for i in identity)
         if key in there:
             raise Difference(f"table {table.name}: key {key} is there twice")
@@ -336,7 +349,7 @@ def check_table(table, database):
     for key, row in table.rows.items():
         for column, value in zip(last.columns, there[key]):
             possible = table.possible(row, column)
-            if found(column.type, value) not in possible:
+            if value not in possible:
                 due = possible[0] if len(possible) == 1 else possible
                 raise Difference(
                     f"table {table.name}, version {last.version}, row {key}, column {column.name} ({column.type}): "

@@ -64,7 +64,7 @@ class Cluster:
         if not self.postgres:
             self.postgres = Postgres(os.path.join(self.dir, "postgres")).start()
             self.postgres_proxy = Proxy(free_port(), self.postgres.port).start()
-        return PostgresSink(self.postgres, self.postgres_proxy, name, connections)
+        return PostgresSink(self.postgres, name, connections, self.postgres_proxy)
 
     def heal(self):
         self.proxy.heal()
