@@ -89,6 +89,7 @@ struct control {
     pthread_cond_t keeper_wake;
     pthread_cond_t tracker_wake;
     bool keeper_kicked;
+    size_t trim_next;      /* the keeper's own: the tenant to be trimmed next */
     uint64_t passes_begun; /* of the keeper */
     uint64_t passes_done;
     bool tracker_kicked;
@@ -181,8 +182,8 @@ int upload_session(struct control *c, const struct tenant *t, const char *id, js
 /* The fingerprints of files together, malloc'ed; "" when one has none. NULL when memory is short. */
 char *upload_content(const json_t *files);
 
-/* trim.c; by the keeper */
-void trim_pass(struct control *c, struct broker *broker);
+/* trim.c; by the keeper. False: the keeper is asked for before all tenants were looked at; the others come next. */
+bool trim_pass(struct control *c, struct broker *broker);
 
 /* keeper.c and tracker.c */
 void *keeper_run(void *control);

@@ -260,7 +260,7 @@ static void ping(struct pass *p)
         note_failure(p, &err);
 }
 
-static bool run_pass(struct control *c, struct broker **broker, bool trim)
+static bool run_pass(struct control *c, struct broker **broker)
 {
     struct pass p = {.c = c};
 
@@ -270,11 +270,8 @@ static bool run_pass(struct control *c, struct broker **broker, bool trim)
         p.failed = true;
     } else {
         p.broker = *broker;
-        if (pass_topics(&p) && pass_versions(&p) && pass_cancels(&p)) {
+        if (pass_topics(&p) && pass_versions(&p) && pass_cancels(&p))
             ping(&p);
-            if (trim && !p.failed)
-                trim_pass(c, *broker);
-        }
     }
     publish(&p);
     return !p.failed;
@@ -290,17 +287,17 @@ void *keeper_run(void *control)
 
     control_lock(c);
     while (!atomic_load(&c->stop)) {
-        bool trim = tl_clock_ms() >= trim_at;
         int64_t until;
         bool fine;
 
         c->keeper_kicked = false;
         c->passes_begun++;
         control_unlock(c);
-        fine = run_pass(c, &broker, trim);
-        control_lock(c);
-        if (trim)
+        fine = run_pass(c, &broker);
+        /* Nobody waits for this. */
+        if (fine && tl_clock_ms() >= trim_at && trim_pass(c, broker))
             trim_at = tl_clock_ms() + trim_every;
+        control_lock(c);
         until = fine ? TL_MIN(tl_clock_ms() + IDLE_MS, trim_at) : tl_clock_ms() + retry;
         retry = fine ? RETRY_MIN_MS : TL_MIN(retry * 2, RETRY_MAX_MS);
         while (!c->keeper_kicked && !atomic_load(&c->stop) && control_wait(c, &c->keeper_wake, until))

@@ -191,23 +191,42 @@ static void set_alarm(struct trim *p)
     control_unlock(p->c);
 }
 
-/* Only tidies up: a failure is logged and that is all. */
-void trim_pass(struct control *c, struct broker *broker)
+/* Only tidies up: a failure is logged and that is all. False: Kafka does not answer, and would not for others. */
+static bool trim_one(struct control *c, struct broker *broker, struct tenant *t)
 {
-    for (size_t i = 0; i < c->ntenants && !atomic_load(&c->stop); i++) {
-        struct trim p = {.c = c, .broker = broker, .ops = c->options.broker, .t = c->tenants[i]};
-        struct tl_error err;
-        struct sink *sink;
-        int rc;
+    struct trim p = {.c = c, .broker = broker, .ops = c->options.broker, .t = t};
+    struct tl_error err;
+    struct sink *sink = control_open_sink(c, t->row.tenant, &err);
+    int rc = sink ? trim_tenant(&p, sink, &err) : err.code == TL_E_NOT_FOUND ? 0 : -1;
 
-        if (!p.t->ready)
-            continue;
-        sink = control_open_sink(c, p.t->row.tenant, &err);
-        rc = sink ? trim_tenant(&p, sink, &err) : err.code == TL_E_NOT_FOUND ? 0 : -1;
-        c->options.sink->close(sink);
-        if (rc == 0)
-            set_alarm(&p);
-        else
-            tl_info(c->log, "control", "tenant %s: trimming topics: %s", p.t->row.tenant, err.text);
+    c->options.sink->close(sink);
+    if (rc == 0)
+        set_alarm(&p);
+    else
+        tl_info(c->log, "control", "tenant %s: trimming topics: %s", t->row.tenant, err.text);
+    return rc == 0 || !sink;
+}
+
+static bool is_kicked(struct control *c)
+{
+    bool kicked;
+
+    control_lock(c);
+    kicked = c->keeper_kicked;
+    control_unlock(c);
+    return kicked;
+}
+
+bool trim_pass(struct control *c, struct broker *broker)
+{
+    for (; c->trim_next < c->ntenants; c->trim_next++) {
+        struct tenant *t = c->tenants[c->trim_next];
+
+        if (atomic_load(&c->stop) || is_kicked(c))
+            return false;
+        if (t->ready && !trim_one(c, broker, t))
+            break;
     }
+    c->trim_next = 0;
+    return true;
 }

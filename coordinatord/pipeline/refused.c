@@ -10,12 +10,15 @@
 #include "shared/kafka/fetcher.h"
 #include "shared/kafka/producer.h"
 
-enum { REFUSED_MAX = 32 * 1024 * 1024, FETCH_MS = 10000, SEND_MS = 10000, QUEUE_BYTES = 4 * 1024 * 1024 };
+enum { FETCH_MS = 10000, SEND_MS = 10000, QUEUE_BYTES = 4 * 1024 * 1024 };
 
 struct refused_entry {
     int64_t index;
     char reason[160];
 };
+
+/* Every row of a batch that has as many as it can: "1", a tab, one byte, a line feed each. */
+enum { REFUSED_MAX = TL_BATCH_ROWS_MAX_BYTES / 4 * sizeof(struct refused_entry) };
 
 struct refused {
     struct worker *worker;
