@@ -170,6 +170,19 @@ static int learn_topic(struct tl_producer *p, const char *name, struct tl_error 
     return 0;
 }
 
+int tl_producer_check(struct tl_producer *p, struct tl_error *err)
+{
+    char text[256];
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(p->rk, text, sizeof text);
+
+    if (!code)
+        return 0;
+    tl_rdkafka_fail(err, code, "the Kafka producer can't go on", text);
+    if (err->code != TL_E_FORBIDDEN) /* which a new producer would not change */
+        tl_fail(err, TL_E_FATAL, "the Kafka producer can't go on: %s: %s", rd_kafka_err2name(code), text);
+    return -1;
+}
+
 static int enqueue(struct tl_producer *p, const char *topic, int32_t partition,
                    const struct tl_headers *headers, struct tl_str value, const struct sent *what,
                    struct tl_error *err)
@@ -213,7 +226,9 @@ static int enqueue(struct tl_producer *p, const char *topic, int32_t partition,
     };
     failed = rd_kafka_produceva(p->rk, arguments, TL_ARRAY_LEN(arguments));
     if (failed) {
-        tl_rdkafka_fail(err, rd_kafka_error_code(failed), topic, rd_kafka_error_string(failed));
+        /* A producer that can't go on says so with whatever made it fatal, which may look like anything else. */
+        if (tl_producer_check(p, err) == 0)
+            tl_rdkafka_fail(err, rd_kafka_error_code(failed), topic, rd_kafka_error_string(failed));
         rd_kafka_error_destroy(failed);
         rd_kafka_headers_destroy(rd_headers);
         free(sent);
@@ -238,17 +253,6 @@ int tl_producer_poll(struct tl_producer *p, int wait_ms)
     p->acked_now = 0;
     rd_kafka_poll(p->rk, wait_ms);
     return p->acked_now;
-}
-
-int tl_producer_check(struct tl_producer *p, struct tl_error *err)
-{
-    char text[256];
-    rd_kafka_resp_err_t code = rd_kafka_fatal_error(p->rk, text, sizeof text);
-
-    if (code)
-        return tl_fail(err, TL_E_FATAL, "the Kafka producer can't go on: %s: %s", rd_kafka_err2name(code),
-                       text);
-    return 0;
 }
 
 int tl_producer_flush(struct tl_producer *p, int timeout_ms, struct tl_error *err)

@@ -39,16 +39,16 @@ void tl_producer_free(struct tl_producer *p);
  * Takes the value by reference: it must live until its ack, which always comes. headers are copied. The first
  * message to a topic waits until Kafka has said where it is, up to a second.
  * TL_E_AGAIN: the queue is full, poll and try again. TL_E_TOO_LARGE: no broker will take it. TL_E_FATAL: make
- * a new producer.
+ * a new producer. TL_E_FORBIDDEN: that would not help.
  */
 int tl_producer_send(struct tl_producer *p, const char *topic, int32_t partition,
                      const struct tl_headers *headers, struct tl_str value, void *message_app,
                      struct tl_error *err) TL_MUST_CHECK;
 /* Calls acks that are due; waits up to wait_ms for the first. Returns how many. */
 int tl_producer_poll(struct tl_producer *p, int wait_ms);
-/* Until everything sent is settled: 0; TL_E_TIMEOUT, TL_E_FATAL. */
+/* Until everything sent is settled: 0; TL_E_TIMEOUT, or as tl_producer_check. */
 int tl_producer_flush(struct tl_producer *p, int timeout_ms, struct tl_error *err) TL_MUST_CHECK;
-/* -1 with TL_E_FATAL when the producer can't go on. */
+/* -1 when the producer can't go on: TL_E_FORBIDDEN when it is not allowed to, else TL_E_FATAL. */
 int tl_producer_check(struct tl_producer *p, struct tl_error *err) TL_MUST_CHECK;
 /* Messages sent and not yet settled. */
 size_t tl_producer_pending(const struct tl_producer *p);
