@@ -3,6 +3,10 @@
  * tl_producer_send ──► librdkafka's queue ──► its broker thread ──► broker
  *        │ bytes counted up to queue_bytes; beyond: TL_E_AGAIN        │
  *        ◄──────────── delivery report, served by tl_producer_poll ───┘  ──► ack (value may be freed)
+ *
+ * Five requests of a partition may be on the way. When one is refused, a broker refuses those behind it by their
+ * sequence numbers; but one that knows nothing of the producer yet takes whatever number comes first. So the first message
+ * to a partition goes alone: TL_E_AGAIN for the second until the first is acked.
  */
 #include "shared/kafka/producer.h"
 
@@ -15,10 +19,14 @@
 
 enum { LEARN_MS = 1000 };
 
+enum partition_state { UNSENT, FIRST_ON_ITS_WAY, OPEN };
+
 /* A topic that was sent to. */
 struct known_topic {
     struct known_topic *next;
     rd_kafka_topic_t *rkt;
+    unsigned char *state; /* enum partition_state of each partition that was sent to, and those below */
+    int32_t nstates;
 };
 
 struct tl_producer {
@@ -38,9 +46,21 @@ struct tl_producer {
 struct sent {
     void *message_app;
     size_t len;
+    struct known_topic *topic;
+    int32_t partition;
     tl_producer_ack *ack; /* the producer's, or that of send_wait */
     void *app;
 };
+
+static void settle_partition(const struct sent *sent, bool taken)
+{
+    unsigned char *state = &sent->topic->state[sent->partition];
+
+    if (taken)
+        *state = OPEN;
+    else if (*state == FIRST_ON_ITS_WAY)
+        *state = UNSENT;
+}
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 {
@@ -52,6 +72,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
     p->pending--;
     p->pending_bytes -= sent->len;
     p->acked_now++;
+    settle_partition(sent, m->err == RD_KAFKA_RESP_ERR_NO_ERROR);
     if (m->err) {
         tl_rdkafka_fail(&err, m->err, "a message was not taken", rd_kafka_err2str(m->err));
         sent->ack(sent->app, sent->message_app, -1, &err);
@@ -136,6 +157,7 @@ void tl_producer_free(struct tl_producer *p)
 
         p->topics = t->next;
         rd_kafka_topic_destroy(t->rkt);
+        free(t->state);
         free(t);
     }
     rd_kafka_destroy(p->rk);
@@ -147,15 +169,18 @@ void tl_producer_free(struct tl_producer *p)
  * topic when it connects, and for those of one that it hears of later only once a second. When nobody
  * answers now, that is what happens.
  */
-static int learn_topic(struct tl_producer *p, const char *name, struct tl_error *err)
+static int learn_topic(struct tl_producer *p, const char *name, struct known_topic **out,
+                       struct tl_error *err)
 {
     const struct rd_kafka_metadata *metadata;
     struct known_topic *t;
 
-    for (t = p->topics; t; t = t->next)
+    for (t = p->topics; t; t = t->next) {
+        *out = t;
         if (strcmp(rd_kafka_topic_name(t->rkt), name) == 0)
             return 0;
-    t = malloc(sizeof *t);
+    }
+    t = calloc(1, sizeof *t);
     if (!t)
         return tl_fail_nomem(err);
     t->rkt = rd_kafka_topic_new(p->rk, name, NULL);
@@ -164,7 +189,7 @@ static int learn_topic(struct tl_producer *p, const char *name, struct tl_error 
         return tl_rdkafka_fail(err, rd_kafka_last_error(), name, NULL);
     }
     t->next = p->topics;
-    p->topics = t;
+    *out = p->topics = t;
     if (rd_kafka_metadata(p->rk, 0, t->rkt, &metadata, LEARN_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_metadata_destroy(metadata);
     return 0;
@@ -183,6 +208,23 @@ int tl_producer_check(struct tl_producer *p, struct tl_error *err)
     return -1;
 }
 
+/* Whether the partition takes a message now. */
+static int ready(struct known_topic *t, int32_t partition, struct tl_error *err)
+{
+    if (partition >= t->nstates) {
+        unsigned char *grown = realloc(t->state, (size_t)partition + 1);
+
+        if (!grown)
+            return tl_fail_nomem(err);
+        memset(grown + t->nstates, UNSENT, (size_t)(partition + 1 - t->nstates));
+        t->state = grown;
+        t->nstates = partition + 1;
+    }
+    if (t->state[partition] == FIRST_ON_ITS_WAY)
+        return tl_fail(err, TL_E_AGAIN, "the partition's first message is on its way");
+    return 0;
+}
+
 static int enqueue(struct tl_producer *p, const char *topic, int32_t partition,
                    const struct tl_headers *headers, struct tl_str value, const struct sent *what,
                    struct tl_error *err)
@@ -190,11 +232,12 @@ static int enqueue(struct tl_producer *p, const char *topic, int32_t partition,
     rd_kafka_headers_t *rd_headers;
     rd_kafka_error_t *failed;
     rd_kafka_resp_err_t code;
+    struct known_topic *known = NULL;
     struct sent *sent;
 
     if (p->pending && p->pending_bytes + value.len > p->queue_bytes)
         return tl_fail(err, TL_E_AGAIN, "the queue to Kafka is full");
-    if (learn_topic(p, topic, err))
+    if (learn_topic(p, topic, &known, err) || ready(known, partition, err))
         return -1;
     sent = malloc(sizeof *sent);
     rd_headers = rd_kafka_headers_new(headers->n);
@@ -206,6 +249,8 @@ static int enqueue(struct tl_producer *p, const char *topic, int32_t partition,
     }
     *sent = *what;
     sent->len = value.len;
+    sent->topic = known;
+    sent->partition = partition;
     for (size_t i = 0; i < headers->n; i++) {
         const struct tl_header *h = &headers->item[i];
 
@@ -234,6 +279,8 @@ static int enqueue(struct tl_producer *p, const char *topic, int32_t partition,
         free(sent);
         return -1;
     }
+    if (known->state[partition] == UNSENT)
+        known->state[partition] = FIRST_ON_ITS_WAY;
     p->pending++;
     p->pending_bytes += value.len;
     return 0;

@@ -38,8 +38,8 @@ void tl_producer_free(struct tl_producer *p);
 /*
  * Takes the value by reference: it must live until its ack, which always comes. headers are copied. The first
  * message to a topic waits until Kafka has said where it is, up to a second.
- * TL_E_AGAIN: the queue is full, poll and try again. TL_E_TOO_LARGE: no broker will take it. TL_E_FATAL: make
- * a new producer. TL_E_FORBIDDEN: that would not help.
+ * TL_E_AGAIN: the queue is full, or the partition's first message is on its way: poll and try again.
+ * TL_E_TOO_LARGE: no broker will take it. TL_E_FATAL: make a new producer. TL_E_FORBIDDEN: that would not help.
  */
 int tl_producer_send(struct tl_producer *p, const char *topic, int32_t partition,
                      const struct tl_headers *headers, struct tl_str value, void *message_app,

@@ -43,6 +43,11 @@ static int setup(void **state)
     assert_int_equal(tl_kafka_conf_set(&f->conf, "bootstrap.servers",
                                        rd_kafka_mock_cluster_bootstraps(f->cluster), &f->err),
                      0);
+    /*
+     * A broker refuses what stands behind a refused batch, by its sequence number, and the mock takes it: so there is
+     * nothing behind it.
+     */
+    assert_int_equal(tl_kafka_conf_set(&f->conf, "queue.buffering.max.messages", "1", &f->err), 0);
     tl_log_init(&f->log, STDERR_FILENO, TL_LOG_ERROR);
     *state = f;
     return 0;
