@@ -171,6 +171,16 @@ static int enqueue(struct sender *s, struct outgoing *m, struct tl_error *err)
                             err);
 }
 
+/*
+ * Whether it may pass with a new producer. A topic that is not found may be there, too: a broker that has just started
+ * knows of none.
+ */
+static bool may_pass(const struct tl_error *err)
+{
+    return err->code == TL_E_FATAL || err->code == TL_E_TIMEOUT || err->code == TL_E_UNAVAILABLE ||
+           err->code == TL_E_NOT_FOUND;
+}
+
 /* One step of waiting: the caller's tick, acks, and whether there is any hope. */
 static int wait_a_bit(struct sender *s, struct tl_error *err)
 {
@@ -183,8 +193,7 @@ static int wait_a_bit(struct sender *s, struct tl_error *err)
     took = tl_clock_ms() - began;
     if (took > UNSEEN_MS) /* this process was stopped, or the tick hung: Kafka is not to blame */
         s->moved += took;
-    if (s->failed && s->failure.code != TL_E_FATAL && s->failure.code != TL_E_TIMEOUT &&
-        s->failure.code != TL_E_UNAVAILABLE) {
+    if (s->failed && !may_pass(&s->failure)) {
         *err = s->failure;
         return -1;
     }
@@ -234,7 +243,7 @@ static int pump(struct sender *s, struct tl_error *err)
         }
         if (err->code == TL_E_AGAIN)
             return 0;
-        if (err->code != TL_E_FATAL)
+        if (!may_pass(err))
             return -1;
         s->failed = true;
         s->failure = *err;
