@@ -21,7 +21,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 POSTGRES = pathlib.Path(__file__).parent / "services/postgres"
-SECONDS = 600 if os.environ.get("SANITIZE") else 60
+SECONDS = 600 if os.environ.get("SANITIZE") else 240
 COUNT = re.compile(r"^\[\s*(PASSED|SKIPPED|FAILED)\s*\] .*?(\d+) test\(s\)", re.M)
 
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "cli/client/outcome.h"
+#include "shared/base/clock.h"
+#include "shared/wire/upload_id.h"
 
 static json_t *describe_max_errors(const struct max_errors *m)
 {
@@ -32,8 +34,11 @@ static json_t *describe_header(const struct session_request *r)
     return json;
 }
 
-/* What makes the same batches of the same files again. */
-static json_t *describe_options(const struct upload_options *o)
+/*
+ * What makes the same batches of the same files again; and a number that tells this attempt to make the upload
+ * from all others, so that it may be asked for twice when an answer is lost.
+ */
+static json_t *describe_options(const struct upload_options *o, const char *attempt)
 {
     static const char *const headers[] = {
         [HEADER_MATCH] = "match", [HEADER_SKIP] = "skip", [HEADER_NONE] = "none"};
@@ -44,7 +49,8 @@ static json_t *describe_options(const struct upload_options *o)
             json_decref(map);
             return NULL;
         }
-    return json_pack("{s:s, s:s?, s:o}", "header", headers[o->header], "columns", o->columns, "map", map);
+    return json_pack("{s:s, s:s?, s:o, s:s}", "header", headers[o->header], "columns", o->columns, "map", map,
+                     "attempt", attempt);
 }
 
 /* What identifies the content; the rest is only said when an upload is made. */
@@ -54,14 +60,14 @@ static json_t *describe_same(const struct session_request *r)
                      "dialect", r->format, "header", describe_header(r));
 }
 
-static json_t *describe_new(const struct session_request *r)
+static json_t *describe_new(const struct session_request *r, const char *id, const char *attempt)
 {
     json_t *bytes = r->sources->bytes < 0 ? json_null() : json_integer(r->sources->bytes);
     json_t *request = describe_same(r);
-    json_t *more = json_pack("{s:o, s:b, s:i, s:o, s:o, s:s*}", "bytes_total", bytes, "resumable",
+    json_t *more = json_pack("{s:o, s:b, s:i, s:o, s:o, s:s}", "bytes_total", bytes, "resumable",
                              !r->sources->trickle, "batch_bytes", (int)UPLOAD_BATCH_BYTES, "max_errors",
                              describe_max_errors(&r->options->max_errors), "options",
-                             describe_options(r->options), "upload", r->options->id);
+                             describe_options(r->options, attempt), "upload", id);
 
     if (!request || !more || json_object_update(request, more)) {
         json_decref(request);
@@ -168,8 +174,14 @@ static int find_loaded(struct coordinator *c, const struct session_request *r, e
 static int create(struct coordinator *c, const struct session_request *r, enum session_kind *kind,
                   json_t **answer, struct tl_error *err)
 {
-    json_t *request = describe_new(r);
-    int rc = request ? coordinator_upload_create(c, request, answer, err) : tl_fail_nomem(err);
+    char id[TL_UPLOAD_ID_MAX + 1], attempt[TL_UPLOAD_ID_MAX + 1];
+    json_t *request;
+    int rc;
+
+    if (tl_upload_id_make(tl_clock_wall_ms(), id, err) || tl_upload_id_make(tl_clock_wall_ms(), attempt, err))
+        return -1;
+    request = describe_new(r, r->options->id ? r->options->id : id, attempt);
+    rc = request ? coordinator_upload_create(c, request, answer, err) : tl_fail_nomem(err);
 
     json_decref(request);
     *kind = SESSION_NEW;
@@ -191,5 +203,10 @@ int session_begin(struct coordinator *c, const struct session_request *r, enum s
         if (err->code != TL_E_NOT_FOUND || r->options->resume)
             return -1;
     }
-    return create(c, r, kind, answer, err);
+    if (create(c, r, kind, answer, err) == 0)
+        return 0;
+    /* Somebody else has begun it meanwhile. */
+    return r->options->id && err->code == TL_E_CONFLICT && !r->sources->trickle
+               ? resume(c, r, r->options->id, kind, answer, err)
+               : -1;
 }

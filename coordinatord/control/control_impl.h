@@ -179,6 +179,9 @@ int upload_stored(struct control *c, const char *tenant, const char *id, struct 
 /* session.c: what a sender needs, put into its answer. id NULL: the ledger has nothing of it. */
 int upload_session(struct control *c, const struct tenant *t, const char *id, json_t *schema, json_t *answer,
                    struct tl_error *err) TL_MUST_CHECK;
+/* The same of an upload that is there, by its own version; *answer begins with its object. */
+int upload_session_again(struct control *c, struct tenant *t, const struct upload *u, json_t **answer,
+                         struct tl_error *err) TL_MUST_CHECK;
 /* The fingerprints of files together, malloc'ed; "" when one has none. NULL when memory is short. */
 char *upload_content(const json_t *files);
 

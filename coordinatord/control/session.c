@@ -171,13 +171,13 @@ static int schema_of(struct control *c, const struct upload *u, json_t **schema,
                : tl_fail(err, TL_E_CORRUPT, "metadata: the schema of table \"%s\" can't be read", u->table);
 }
 
-static int resume(struct control *c, struct tenant *t, const struct upload *u, const json_t *request,
-                  json_t **answer, struct tl_error *err)
+int upload_session_again(struct control *c, struct tenant *t, const struct upload *u, json_t **answer,
+                         struct tl_error *err)
 {
     json_t *schema = NULL;
     int rc;
 
-    if (same_upload(u, request, err) < 0 || schema_of(c, u, &schema, err) < 0)
+    if (schema_of(c, u, &schema, err) < 0)
         return -1;
     rc = upload_answer(c, u->tenant, u->id, answer, err);
     if (rc == 0 && upload_session(c, t, u->id, schema, *answer, err) < 0) {
@@ -198,7 +198,7 @@ int control_upload_resume(struct control *c, const char *tenant, const char *id,
     if (!t || control_running(c, err) < 0 || tenant_usable(c, t, err) < 0 ||
         upload_stored(c, tenant, id, &u, err) < 0)
         return -1;
-    rc = resume(c, t, &u, request, answer, err);
+    rc = same_upload(&u, request, err) < 0 ? -1 : upload_session_again(c, t, &u, answer, err);
     upload_release(&u);
     return rc;
 }

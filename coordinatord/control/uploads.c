@@ -9,6 +9,7 @@
 #include "coordinatord/control/request.h"
 #include "shared/base/clock.h"
 #include "shared/wire/dialect.h"
+#include "shared/wire/upload_id.h"
 
 enum { WAIT_MAX_MS = 30000, FILES_MAX = 10000 };
 
@@ -62,19 +63,6 @@ static json_t *live_to_json(const struct live *l)
 }
 
 /* --- making --- */
-
-static int make_id(int64_t now_ms, char out[TL_UPLOAD_ID_MAX + 1], struct tl_error *err)
-{
-    unsigned char random[4];
-    char when[TL_CLOCK_TEXT];
-
-    if (getentropy(random, sizeof random) < 0)
-        return tl_fail(err, TL_E_IO, "the system gives no random numbers");
-    tl_clock_text(now_ms, when); /* 2026-01-31T12:00:00.123Z */
-    snprintf(out, TL_UPLOAD_ID_MAX + 1, "%.4s%.2s%.2s-%.2s%.2s%.2s-%02x%02x%02x%02x", when, when + 5,
-             when + 8, when + 11, when + 14, when + 17, random[0], random[1], random[2], random[3]);
-    return 0;
-}
 
 static int read_files(const json_t *request, struct upload *u, struct tl_error *err)
 {
@@ -187,7 +175,7 @@ static int read_request(const json_t *request, struct upload *u, const char **ta
     u->batch_bytes = TL_BATCH_ROWS_MAX_BYTES;
     if (id)
         snprintf(u->id, sizeof u->id, "%s", id);
-    else if (make_id(now, u->id, err) < 0)
+    else if (tl_upload_id_make(now, u->id, err) < 0)
         return -1;
     if (request_number(request, "bytes_total", 0, INT64_MAX, &u->bytes_total, err) < 0 ||
         request_number(request, "batch_bytes", 1, TL_BATCH_ROWS_MAX_BYTES, &u->batch_bytes, err) < 0 ||
@@ -246,6 +234,32 @@ static json_t *add_upload(struct control *c, struct tenant *t, struct upload *u,
     return json;
 }
 
+/*
+ * Whether an upload of this id was made by the very same request, whose answer got lost: then it is answered once more.
+ * Such a request says so by an "attempt" among its options that nobody else can have drawn.
+ */
+static int answer_again(struct control *c, struct tenant *t, const struct upload *u, const json_t *request,
+                        json_t **answer, struct tl_error *err)
+{
+    struct tl_error conflict = *err;
+    struct upload was;
+    int rc;
+
+    if (!json_is_string(json_object_get(json_object_get(request, "options"), "attempt")) ||
+        upload_stored(c, u->tenant, u->id, &was, err) < 0) {
+        *err = conflict;
+        return -1;
+    }
+    if (was.options && strcmp(was.options, u->options) == 0) {
+        rc = upload_session_again(c, t, &was, answer, err);
+    } else {
+        *err = conflict;
+        rc = -1;
+    }
+    upload_release(&was);
+    return rc;
+}
+
 static int create(struct control *c, struct tenant *t, struct upload *u, const json_t *request,
                   json_t **answer, struct tl_error *err)
 {
@@ -254,8 +268,11 @@ static int create(struct control *c, struct tenant *t, struct upload *u, const j
     bool named = false;
     int rc = -1;
 
-    if (read_request(request, u, &table, &named, err) == 0 && set_table(c, u, table, &schema, err) == 0 &&
-        (*answer = add_upload(c, t, u, err)) != NULL) {
+    if (read_request(request, u, &table, &named, err) < 0 || set_table(c, u, table, &schema, err) < 0) {
+        rc = -1;
+    } else if ((*answer = add_upload(c, t, u, err)) == NULL) {
+        rc = named && err->code == TL_E_CONFLICT ? answer_again(c, t, u, request, answer, err) : -1;
+    } else {
         rc = upload_session(c, t, named ? json_string_value(json_object_get(*answer, "upload")) : NULL,
                             schema, *answer, err);
         if (rc < 0)

@@ -289,6 +289,8 @@ void feed_lost(struct feed *f, struct lane *lane, const struct tl_error *why)
     const struct feed_lane *fl = lane->state;
     struct tl_error err;
 
+    if (!fl->placed)
+        return; /* only where it was to stand still until it is placed */
     tl_fail(
         &err, TL_E_CORRUPT,
         "%s [%d] has no message @%lld any more, and what followed it may be lost; nothing more of this partition "

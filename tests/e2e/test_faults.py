@@ -11,6 +11,7 @@ import unittest
 
 from tests.lib.harness import Kafka, TestCase, free_port, wait_until
 from tests.oracle import orders
+from tests.torture.proxy import Proxy
 
 
 class FaultCase(TestCase):
@@ -314,6 +315,23 @@ class CoordinatorFails(FaultCase):
         self.coordinator.start()
         self.tload("wait", upload)
         self.assertEqual(self.query(f"select id from {table}"), [(1,)])
+
+    def test_the_answer_to_its_making_is_lost(self):
+        """The upload was made, and nobody was told: it is the same one that is asked for again."""
+        self.start(kafka=self.own_kafka())
+        table = self.define("id int")
+        front = Proxy(self.path("front.sock"), self.coordinator.socket).start()
+        self.addCleanup(front.stop)
+        path = self.write("a.csv", "id\n1\n")
+        for n, arguments in enumerate(([path], [path, "--id", "given"], ["-"], ["-", "--id", "read"])):
+            front.swallow = b"POST /v1/tenants/default/uploads "
+            done = self.tload(
+                "upload", *arguments, "--table", table, env={"TLOAD_COORDINATOR": "unix:" + front.here},
+                input="id\n1\n" if arguments[0] == "-" else None,
+            )
+            self.assertIsNone(front.swallow, done)
+            self.assertEqual([u["state"] for u in self.uploads()], ["done"] * (n + 1))
+        self.assertIn("standard input", self.tload("upload", "-", "--table", table, "--id", "read", exit=2, input="id\n2\n").stderr)
 
     def test_stops_at_once_without_work(self):
         self.start(kafka=self.own_kafka())
