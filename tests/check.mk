@@ -101,7 +101,7 @@ $(BUILD)/headers/%.ok: % $(BUILD)/flags
 
 -include $(HEADERS:%=$(BUILD)/headers/%.d)
 
-# --- fuzzing and benchmarks: targets that are there once there is something to run ------------------------------
+# --- fuzzing: a target that is there once there is something to run ----------------------------------------------
 
 FUZZ_SECONDS ?= 60
 FUZZ_PROGRAMS := $(FUZZ:tests/fuzz/%.c=$(BUILD)/%)
@@ -123,8 +123,21 @@ $(FUZZ_PROGRAMS): $(BUILD)/%: $(BUILD)/obj/tests/fuzz/%.o $(call objects,$(UNIT_
 	$(call say,LINK)$(CC) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 endif
 
-ifneq ($(BENCH),)
+# --- benchmarks -----------------------------------------------------------------------------------------------
+
+# ROUNDS (3), ROWS (1000000), ONLY=group,... as "tests/bench/bench.py --list" has them. BENCH_FULL=1: also what takes
+# long. BENCH_PEERS=1: also Kafka Connect.
+RUN_BENCH = tests/bench/bench.py $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--rows $(ROWS)) $(if $(ONLY),--only $(ONLY)) \
+	$(if $(BENCH_FULL),--full) $(if $(BENCH_PEERS),--peers)
+
 .PHONY: bench
-bench: all $(BENCH_PROGRAMS) ## how fast it is
-	set -e; $(foreach b,$(BENCH_PROGRAMS),$b;)
-endif
+bench: all $(BENCH_PROGRAMS) ## how fast it is, beside psql, sqlite3, pgloader and kcat: ROUNDS=, ROWS=, ONLY=, BENCH_FULL=1
+	$(RUN_BENCH)
+
+.PHONY: bench-peers
+bench-peers: ## the same, and Kafka Connect
+	$(MAKE) bench BENCH_PEERS=1
+
+.PHONY: bench-results
+bench-results: all $(BENCH_PROGRAMS) ## the same as bench, and tests/bench/RESULTS.md from it; BENCH_PEERS=1
+	$(RUN_BENCH) --results

@@ -58,6 +58,7 @@ class Process:
         self.stderr_path = os.path.join(directory, name + ".err")
         self.exit = None  # the exit status; -N: ended by signal N
         self.max_rss = None  # bytes, once it has ended
+        self.cpu = None  # seconds, user and system, likewise
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
             self.popen = subprocess.Popen(
                 self.command, stdin=stdin, stdout=out, stderr=err, cwd=cwd, env={**os.environ, **(env or {})}
@@ -72,6 +73,7 @@ class Process:
             if pid:
                 self.exit = self.popen.returncode = os.waitstatus_to_exitcode(status)
                 self.max_rss = usage.ru_maxrss * 1024
+                self.cpu = usage.ru_utime + usage.ru_stime
         return self.exit
 
     def wait(self, timeout=60):

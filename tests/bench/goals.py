@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was measured, in words, and the goals that it is held against."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+LARGEST = 64  # tload's megabytes
+MEGA = 1e6
+
+# Each measurement and the command, as it is typed.
+RUNS = {
+    "psql/copy": "psql: \\copy into the empty table with a key",
+    "psql/upsert": "psql: \\copy into a staging table, insert … on conflict do update into the full table",
+    "postgresql/empty": "tload upload full.csv --table orders, which is empty",
+    "postgresql/again": "tload upload full.csv --table orders, where all its rows are",
+    "postgresql/half-new": "tload upload half-new.csv --table orders, which has half of its keys, with other values",
+    "postgresql/no-key": "tload upload full.csv --table log, without a key",
+    "uncompressed/empty": "tload upload --compression none, [kafka] compression = none",
+    "sqlite3/import": "sqlite3: .import --csv into the empty table with a key",
+    "sqlite/empty": "tload upload full.csv --table orders, embedded sink, empty",
+    "sqlite/again": "tload upload full.csv --table orders, embedded sink, where all its rows are",
+    "upload/none": "tload upload --detach --compression none, coordinatord --roles control",
+    "upload/lz4": "tload upload --detach --compression lz4, coordinatord --roles control",
+    "kcat/lines": "kcat -P -l full.csv, a message a line",
+    "pgloader/copy": "pgloader, 2 workers, into the empty table with a key",
+    "connect/upsert": "Kafka Connect, Debezium JDBC sink, upsert, 4 tasks, from a topic that is filled",
+    "cores/splitter": "bench_splitter full.csv, one core",
+    "cores/validator": "bench_validator full.csv, one core",
+    "latency/ten-rows": "tload upload ten.csv, from start to exit",
+    "latency/ten-rows-sqlite": "tload upload ten.csv, embedded sink, from start to exit",
+    "latency/first-rows": "tload upload full.csv, from start until another session sees rows of it",
+    "partitions/": "tload upload full.csv, [kafka] partitions = N",
+    "commits/": "tload upload full.csv, 10 partitions, each answer to COMMIT 20 ms late, each batch a transaction, "
+                "[sink] connections = N",
+    "uploads/": "N × tload upload at the same time into one table, together half of the rows",
+    "rejected/a-fifth": "tload upload of five times the rows, a fifth of which is rejected",
+}
+
+
+def described(name):
+    return RUNS.get(name) or RUNS.get(name.split("/")[0] + "/", "")
+
+
+@dataclass
+class Goal:
+    """value(results, rows) is None when something that it is made of was not measured."""
+
+    text: str
+    at_most: bool
+    limit: float
+    unit: str
+    value: Callable
+
+    def reached(self, value):
+        return value <= self.limit if self.at_most else value >= self.limit
+
+
+def ratio(over, under, figure="seconds"):
+    def value(results, _rows):
+        a, b = results.median(over, figure), results.median(under, figure)
+        return a / b if a is not None and b else None
+
+    return value
+
+
+def figure_of(name, figure, scale=1.0):
+    def value(results, _rows):
+        median = results.median(name, figure)
+        return None if median is None else median * scale
+
+    return value
+
+
+def cpu_per_million(name):
+    def value(results, rows):
+        median = results.median(name, "cpu_ours")
+        return None if median is None else median * 1e6 / rows
+
+    return value
+
+
+def largest_tload(results, _rows):
+    values = [results.worst(name, "memory_tload") for name in results.names()]
+    values = [v for v in values if v is not None]
+    return max(values) / MEGA if values else None
+
+
+GOALS = (
+    Goal("into PostgreSQL, empty table, beside psql \\copy", True, 1.3, "×", ratio("postgresql/empty", "psql/copy")),
+    Goal("… nothing compressed", True, 1.3, "×", ratio("uncompressed/empty", "psql/copy")),
+    Goal("the same file again, beside staging and upsert in psql", True, 0.7, "×",
+         ratio("postgresql/again", "psql/upsert")),
+    Goal("faster than Kafka Connect", False, 6, "×", ratio("connect/upsert", "postgresql/empty")),
+    Goal("faster than pgloader", False, 8, "×", ratio("pgloader/copy", "postgresql/empty")),
+    Goal("into SQLite, empty table, beside .import", True, 1.3, "×", ratio("sqlite/empty", "sqlite3/import")),
+    Goal("CSV read and split, one core", False, 400, "MB/s", figure_of("cores/splitter", "mb_per_s")),
+    Goal("tload upload alone into Kafka, nothing compressed", False, 150, "MB/s", figure_of("upload/none", "mb_per_s")),
+    Goal("… lz4", False, 150, "MB/s", figure_of("upload/lz4", "mb_per_s")),
+    Goal("CPU of tload and coordinatord per million rows, nothing compressed", True, 1.0, "s",
+         cpu_per_million("uncompressed/empty")),
+    Goal("… lz4", True, 1.4, "s", cpu_per_million("postgresql/empty")),
+    Goal("memory of tload, at most, any file", True, LARGEST, "MB", largest_tload),
+    Goal("memory of coordinatord, five times the rows, a fifth rejected", True, 256, "MB",
+         figure_of("rejected/a-fifth", "memory_coordinatord", 1 / MEGA)),
+    Goal("memory of tload, five times the rows", True, 1.1, "×",
+         ratio("rejected/a-fifth", "postgresql/empty", "memory_tload")),
+    Goal("memory of coordinatord, five times the rows", True, 1.1, "×",
+         ratio("rejected/a-fifth", "postgresql/no-key", "memory_coordinatord")),
+    Goal("first rows visible after the start", True, 1.0, "s", figure_of("latency/first-rows", "seconds")),
+    Goal("ten rows, from start to exit", True, 0.3, "s", figure_of("latency/ten-rows", "seconds")),
+    Goal("… embedded sink", True, 0.3, "s", figure_of("latency/ten-rows-sqlite", "seconds")),
+)
