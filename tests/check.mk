@@ -25,7 +25,7 @@ check-docs: all $(BUILD)/tests/docs/tload-docs ## manual pages, completions and 
 	tests/run.py tests/docs
 
 .PHONY: check-e2e
-check-e2e: all ## end-to-end tests, on a real Kafka
+check-e2e: all $(BENCH_PROGRAMS) ## end-to-end tests, on a real Kafka
 	tests/run.py tests/e2e
 
 # The unit tests, and those end-to-end modules that say SANITIZERS = {...} fits them.

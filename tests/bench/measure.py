@@ -68,7 +68,7 @@ class Peak:
 class Clock:
     """From start to stop: seconds, and what each of `watched` (name to a function that gives seconds) has used."""
 
-    def __init__(self, **watched):
+    def __init__(self, /, **watched):
         self.watched = watched
         self.before = {name: used() for name, used in watched.items()}
         self.began = time.monotonic()
