@@ -6,7 +6,7 @@ Rounds of all groups of runs, one group after the other, so that what disturbs t
 them; what counts is the median, and ratios of medians. Nothing is asserted but that the rows have arrived.
 
 --only      these groups (--list shows them)
---full      also what takes long: five times the rows, a fifth of them rejected
+--full      also what takes long: five times the rows, a fifth of them rejected; pgloader and Connect in each round
 --peers     also Kafka Connect, which Maven fetches
 --results   write tests/bench/RESULTS.md, too
 
@@ -51,6 +51,8 @@ GROUPS = {
     "rejected": loads.rejected,
 }
 ONLY_FULL = {"rejected"}
+# So slow beside the others that one round has to do, unless everything is measured.
+ONCE = {"pgloader", "connect"}
 ONLY_PEERS = {"connect"}
 PROGRAMS = {"import": "sqlite3", "kcat": "kcat", "pgloader": "pgloader", "psql": "psql", "connect": "mvn"}
 
@@ -127,7 +129,7 @@ def run(names, options):
         for number in range(1, options.rounds + 1):
             print(f"--- round {number} of {options.rounds}", flush=True)
             for name in names:
-                if name in failed:
+                if name in failed or (number > 1 and name in ONCE and not options.full):
                     continue
                 try:
                     bench.run(name)

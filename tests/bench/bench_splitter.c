@@ -15,16 +15,9 @@
 #include "shared/base/clock.h"
 #include "shared/csv/fields.h"
 #include "shared/wire/dialect.h"
+#include "tests/bench/orders.h"
 
 enum { ROWS = 1000000, ROUNDS = 7, COLUMNS = 8, BATCH = 512 * 1024 };
-
-static const char table[] =
-    "{\"table\":\"orders\",\"columns\":["
-    "{\"name\":\"id\",\"type\":\"bigint\"},{\"name\":\"name\",\"type\":\"text\"},"
-    "{\"name\":\"email\",\"type\":\"text\"},"
-    "{\"name\":\"qty\",\"type\":\"int\"},{\"name\":\"price\",\"type\":\"decimal(10,2)\"},"
-    "{\"name\":\"active\",\"type\":\"boolean\"},{\"name\":\"created_at\",\"type\":\"timestamp\"},"
-    "{\"name\":\"note\",\"type\":\"text\"}],\"key\":[\"id\"]}";
 
 static _Noreturn void die(const struct tl_error *err)
 {
@@ -36,7 +29,7 @@ static void make_file(FILE *f)
 {
     uint32_t x = 1;
 
-    fputs("id,name,email,qty,price,active,created_at,note\n", f);
+    fputs(ORDERS_COLUMNS "\n", f);
     for (int i = 1; i <= ROWS; i++) {
         x = x * 1664525 + 1013904223;
         fprintf(f, "%d,", i);
@@ -120,7 +113,7 @@ int main(int argc, char **argv)
             return 1;
         }
     }
-    if (tl_schema_from_text(tl_str(table), &schema, &err))
+    if (tl_schema_from_text(tl_str(ORDERS_TABLE), &schema, &err))
         die(&err);
     tl_dialect_csv(&app.dialect);
     for (int i = 0; i < 2 * ROUNDS; i++) {

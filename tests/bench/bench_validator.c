@@ -15,18 +15,9 @@
 #include "cli/upload/splitter.h"
 #include "shared/check/rowcheck.h"
 #include "shared/wire/dialect.h"
+#include "tests/bench/orders.h"
 
 enum { ROUNDS = 5, BATCH = 512 * 1024 };
-
-static const char table[] =
-    "{\"table\":\"orders\",\"columns\":["
-    "{\"name\":\"id\",\"type\":\"bigint\"},{\"name\":\"name\",\"type\":\"text\"},"
-    "{\"name\":\"email\",\"type\":\"text\"},"
-    "{\"name\":\"qty\",\"type\":\"int\"},{\"name\":\"price\",\"type\":\"decimal(10,2)\"},"
-    "{\"name\":\"active\",\"type\":\"boolean\"},{\"name\":\"created_at\",\"type\":\"timestamp\"},"
-    "{\"name\":\"note\",\"type\":\"text\"}],\"key\":[\"id\"]}";
-
-static const char columns[] = "id,name,email,qty,price,active,created_at,note";
 
 struct app {
     struct splitter *splitter;
@@ -113,9 +104,9 @@ int main(int argc, char **argv)
         fputs("usage: bench_validator FILE\n", stderr);
         return 2;
     }
-    if (tl_schema_from_text(tl_str(table), &schema, &err))
+    if (tl_schema_from_text(tl_str(ORDERS_TABLE), &schema, &err))
         die(&err);
-    app.check = rowcheck_new(schema, tl_str("csv"), tl_str(columns), &err);
+    app.check = rowcheck_new(schema, tl_str("csv"), tl_str(ORDERS_COLUMNS), &err);
     if (!app.check)
         die(&err);
     tl_buf_init(&app.out, ROWCHECK_OUT_MAX);

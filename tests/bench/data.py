@@ -95,11 +95,14 @@ class Data:
         """Ten rows that no other file has."""
         return self._file("ten", rows(10 * self.count + 1, 10, self.seed))
 
+    def slice_rows(self, files):
+        return max(1, self.count // 2 // files)
+
     def slices(self, files):
-        """Half of full(), in so many files."""
-        each = max(1, self.count // 2 // files)
+        """Half of full(), in so many files of slice_rows() rows."""
+        each = self.slice_rows(files)
         return [self._file(f"slice-{files}-{n}", rows(1 + n * each, each, self.seed)) for n in range(files)]
 
-    def a_fifth_bad(self):
-        """Five times as many rows, a fifth of which is rejected."""
-        return self._file("a-fifth-bad", spoilt(rows(1, 5 * self.count, self.seed), 5))
+    def a_fifth_bad(self, times):
+        """So many times the rows, a fifth of which is rejected."""
+        return self._file(f"a-fifth-bad-{times}", spoilt(rows(1, times * self.count, self.seed), 5))
