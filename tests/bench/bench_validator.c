@@ -10,11 +10,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "cli/upload/splitter.h"
 #include "shared/check/rowcheck.h"
 #include "shared/wire/dialect.h"
+#include "tests/bench/cpu.h"
 #include "tests/bench/orders.h"
 
 enum { ROUNDS = 5, BATCH = 512 * 1024 };
@@ -23,7 +23,7 @@ struct app {
     struct splitter *splitter;
     struct rowcheck *check;
     struct tl_buf out;
-    double seconds;
+    int64_t cpu_us;
     int64_t valid, rejected;
     size_t bytes;
 };
@@ -34,26 +34,18 @@ static _Noreturn void die(const struct tl_error *err)
     exit(1);
 }
 
-static double cpu_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static int check_batch(void *app, struct batch *batch, struct tl_error *err)
 {
     struct app *a = app;
     struct tl_str malformed = batch->malformed ? tl_str(batch->malformed) : tl_str_n(NULL, 0);
     const struct rowcheck_sink sink = {0};
     struct rowcheck_result result;
-    double began = cpu_seconds();
+    int64_t began = cpu_us();
     int rc;
 
     tl_buf_reset(&a->out);
     rc = rowcheck_run(a->check, tl_str_n(batch->value, batch->len), malformed, &a->out, &sink, &result, err);
-    a->seconds += cpu_seconds() - began;
+    a->cpu_us += cpu_us() - began;
     if (!rc) {
         a->valid += result.valid;
         a->rejected += result.rejected;
@@ -64,7 +56,7 @@ static int check_batch(void *app, struct batch *batch, struct tl_error *err)
     return rc;
 }
 
-/* Sets seconds, valid, rejected and bytes anew. */
+/* Sets cpu_us, valid, rejected and bytes anew. */
 static int check_file(struct app *app, const struct tl_schema *schema, const char *path, struct tl_error *err)
 {
     struct split_options o = {.partitions = 4,
@@ -74,7 +66,7 @@ static int check_file(struct app *app, const struct tl_schema *schema, const cha
     struct source *source = source_open(path, err);
     int rc = -1;
 
-    app->seconds = 0;
+    app->cpu_us = 0;
     app->valid = app->rejected = 0;
     app->bytes = 0;
     tl_dialect_csv(&o.dialect);
@@ -113,7 +105,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < ROUNDS; i++) {
         if (check_file(&app, schema, argv[1], &err))
             die(&err);
-        seconds[i] = app.seconds;
+        seconds[i] = (double)app.cpu_us / 1e6;
     }
     qsort(seconds, ROUNDS, sizeof seconds[0], by_size);
     printf("%.0f rows/s, %.0f MB/s checked (%" PRId64 " valid, %" PRId64 " rejected)\n",
