@@ -17,6 +17,7 @@ import argparse
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 
@@ -133,10 +134,11 @@ def run(names, options):
                     continue
                 try:
                     bench.run(name)
-                except (AssertionError, OSError) as error:
+                except (AssertionError, OSError, subprocess.SubprocessError) as error:
                     failed[name] = str(error)
                     print(f"{name}: {error}", file=sys.stderr, flush=True)
-        return bench.results, failed, services.versions()
+        versions = services.versions() | (connect.versions() if "connect" in names else {})
+        return bench.results, failed, versions
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)

@@ -16,6 +16,7 @@ import tarfile
 
 from tests.bench import data as made
 from tests.bench.measure import Clock, cpu
+from tests.bench.services import pinned
 from tests.lib.process import ROOT, free_port, wait_until
 
 POM = ROOT / "tests/bench/connect.pom.xml"
@@ -34,6 +35,10 @@ TYPES = {
     "timestamp": {"type": "int64", "name": LOGICAL + "Timestamp"},
     "decimal(10,2)": {"type": "bytes", "name": LOGICAL + "Decimal", "parameters": {"scale": "2"}},
 }
+
+
+def versions():
+    return {"Kafka Connect": pinned(POM, "kafka"), "Debezium": pinned(POM, "debezium")}
 
 
 def schema():

@@ -51,18 +51,20 @@ def machine():
         "kernel": platform.release(),
         "librdkafka": output("pkg-config", "--modversion", "rdkafka"),
         "sqlite3": (output("sqlite3", "--version") or "").partition(" ")[0] or None,
+        "pgloader": (output("pgloader", "--version") or "").partition('"')[2].rstrip('"') or None,
     }
 
 
-def grid(rows, markdown):
-    """Rows of texts as lines, the first row above; columns as wide as they must be, numbers to the right."""
+def grid(rows, markdown=False, left=1):
+    """Rows of texts as lines, the first row above; columns as wide as they must be, the first `left` of them texts, the
+    others numbers, to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for n, row in enumerate(rows):
-        cells = [text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths))]
+        cells = [text.ljust(w) if i < left else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths))]
         lines.append(f"| {' | '.join(cells)} |" if markdown else "  ".join(cells).rstrip())
         if n == 0:
-            rules = ["-" * w if i == 0 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+            rules = ["-" * w if i < left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
             lines.append(f"| {' | '.join(rules)} |" if markdown else "  ".join("-" * w for w in widths))
     return lines
 
@@ -120,10 +122,14 @@ class Report:
                              "yes" if reached else "no"])
         return rows
 
+    def _size(self):
+        rounds = self.options.rounds
+        return f"{self.options.rows:,} rows, {rounds} round{'s' if rounds != 1 else ''}"
+
     def text(self):
-        lines = ["", *grid(self._runs(), False), "", ABOUT_COLUMNS, "", *grid(self._goals(), False), ""]
+        lines = ["", *grid(self._runs()), "", ABOUT_COLUMNS, "", *grid(self._goals()), ""]
         lines += [f"failed: {name}: {why.splitlines()[0]}" for name, why in self.failed.items()]
-        lines.append(f"{self.options.rows:,} rows, {self.options.rounds} rounds, {self.seconds:.0f} s")
+        lines.append(f"{self._size()}, {self.seconds:.0f} s")
         return "\n".join(lines)
 
     def write_markdown(self, path):
@@ -134,10 +140,9 @@ class Report:
         lines = [
             "# How fast it is",
             "",
-            f"{self.date}, by `{' '.join(command)}`: {self.options.rows:,} rows, medians of {self.options.rounds} rounds. Broker, database "
-            "and tload share the machine:",
+            f"{self.date}, by `{' '.join(command)}`: {self._size()}. Broker, database and tload share the machine:",
             "",
-            *grid([["", ""], *([name, str(value)] for name, value in self.machine.items() if value)], True),
+            *grid([["", ""], *([name, str(value)] for name, value in self.machine.items() if value)], True, 2),
             "",
             "## Goals",
             "",
@@ -149,7 +154,7 @@ class Report:
             "",
             *grid(self._runs(), True),
             "",
-            *grid([["run", "command"], *([f"`{name}`", described(name)] for name in self.results.names())], True),
+            *grid([["run", "command"], *([f"`{name}`", described(name)] for name in self.results.names())], True, 2),
         ]
         lines += ["", *(f"`{name}` failed: {why.splitlines()[0]}" for name, why in self.failed.items())] if self.failed else []
         with open(path, "w", encoding="utf-8") as f:

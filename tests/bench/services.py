@@ -18,6 +18,11 @@ from tests.lib.process import BUILD, ROOT, Process
 TIMEOUT = 900  # seconds that one program may take
 
 
+def pinned(pom, what):
+    """The version of it that a pom.xml names."""
+    return re.search(rf"<{what}\.version>(.*)</{what}\.version>", pom.read_text(encoding="utf-8"))[1]
+
+
 class Services:
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="tload-bench-")
@@ -67,8 +72,7 @@ class Services:
         """Of what was started."""
         found = {}
         if "kafka" in self.__dict__:
-            pom = (ROOT / "tests/services/pom.xml").read_text(encoding="utf-8")
-            found["Kafka"] = re.search(r"<kafka.version>(.*)</kafka.version>", pom)[1]
+            found["Kafka"] = pinned(ROOT / "tests/services/pom.xml", "kafka")
         if "postgres" in self.__dict__:
             with self.database() as database:
                 found["PostgreSQL"] = database.value("select split_part(current_setting('server_version'), ' ', 1)")
