@@ -20,6 +20,7 @@
 #ifndef COORDINATORD_SINKS_SINK_H
 #define COORDINATORD_SINKS_SINK_H
 
+#include "coordinatord/sinks/foreign.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
 #include "shared/schema/schema.h"
@@ -31,6 +32,8 @@ struct sink_conf {
     const char *url;    /* "sqlite:/var/lib/tload/data" */
     const char *tenant; /* valid (tl_tenant_valid) */
     bool read_only;     /* progress readers: nothing is created; the data may not exist yet */
+    bool foreign;       /* read_only as well; open also where nothing of ours is yet, for `foreign` alone */
+    int patience_ms;    /* 0: none. So long after open, a server that does not answer is TL_E_UNAVAILABLE */
     struct tl_log *log; /* may be NULL */
     /*
      * May be NULL. Once it is true a call that waits for a server that does not answer gives up within two
@@ -100,6 +103,13 @@ struct sink_ops {
      */
     int connections;
     size_t columns_max; /* of a table */
+    bool columns_spent; /* columns that were dropped count among them for ever */
+
+    /*
+     * Whether a table that was adopted can be changed like this; TL_E_REFUSED says what can't be done. NULL: all
+     * can that evolve.h allows. Pure.
+     */
+    int (*alter_check)(const struct tl_schema *from, const struct tl_schema *to, struct tl_error *err);
 
     /* Syntax only, nothing is touched; for --check-config. */
     int (*check_url)(const char *url, struct tl_error *err);
@@ -121,6 +131,14 @@ struct sink_ops {
      * was. A dropped one has `dropped`.
      */
     int (*table)(struct sink *s, const char *table, struct tl_schema **schema, struct tl_error *err);
+    /*
+     * What the database has by the table's name, as far as it is not ours: made by somebody else, or adopted.
+     * *out is made by the sink and freed by the caller; NULL when there is no such thing. Where a type of the
+     * database is several of ours it is the one that `wanted` (may be NULL) has for that column, or else the
+     * one that takes most values.
+     */
+    int (*foreign)(struct sink *s, const char *table, const struct tl_schema *wanted,
+                   struct foreign_table **out, struct tl_error *err);
     /* Returns 1 and fills *row, 0 when there is none, -1. */
     int (*ledger_get)(struct sink *s, const char *upload, int32_t partition, struct ledger_row *row,
                       struct tl_error *err);
@@ -142,7 +160,8 @@ struct sink_ops {
     /*
      * Brings the table to this version: creates it, changes it, or drops it (schema->dropped). A version that
      * is applied already, or that is of an older table_id, changes nothing. A table in the way that is not
-     * ours is TL_E_FATAL, saying so.
+     * ours is TL_E_FATAL, saying so; but with schema->adopted it is taken over instead of made, when it still
+     * agrees with the schema (foreign.h), and is left as it is when it is dropped.
      */
     int (*apply_schema)(struct sink *s, const struct tl_schema *schema, struct tl_error *err);
     /*

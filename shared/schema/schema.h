@@ -34,6 +34,7 @@ struct tl_schema {
     int64_t table_id; /* 0: control has not given one yet */
     int32_t version;  /* from 1; 0: not given yet */
     bool dropped;     /* the table's last message: it is gone */
+    bool adopted;     /* it was in the sink's database before: taken over, and left there in the end */
     size_t ncolumns;
     struct tl_column *columns; /* owned */
     size_t nkey;               /* 0: rows are only ever appended */
@@ -61,7 +62,8 @@ bool tl_name_fold(struct tl_str text, char out[TL_NAME_MAX + 1]);
 /*
  * The JSON form:
  *   {"table", "table_id", "version", "columns": [{"id", "name", "type", "nullable", "default"}], "key":
- * [names]} with "dropped": true when it is, and "next_column_id" when it is more than the highest id + 1.
+ * [names]} with "dropped" and "adopted": true when it is, and "next_column_id" when it is more than the highest
+ * id + 1.
  *
  * Reading checks everything (names, no name twice, types, defaults by their own type, key columns exist and
  * are of a type that can be a key; they are made not null) and fails with TL_E_REFUSED. A request has no

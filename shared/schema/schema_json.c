@@ -11,8 +11,8 @@
 
 enum { DEFAULT_MAX = 64 * 1024 }; /* bytes of a column's default: it travels with every schema message */
 
-static const char *const table_members[] = {"table",   "table_id", "version",       "columns",
-                                            "dropped", "key",      "next_column_id"};
+static const char *const table_members[] = {"table",   "table_id", "version", "columns",
+                                            "dropped", "adopted",  "key",     "next_column_id"};
 static const char *const column_members[] = {"id", "name", "type", "nullable", "default"};
 
 static struct tl_str json_str(const json_t *string)
@@ -300,7 +300,8 @@ static int read_schema(const json_t *json, struct tl_schema *schema, struct tl_e
     if (read_string(json, "table", &table, err) || tl_name_parse(table, "table", schema->table, err) ||
         read_number(json, "table_id", INT64_MAX, &table_id, err) ||
         read_number(json, "version", INT32_MAX, &version, err) ||
-        read_flag(json, "dropped", false, &schema->dropped, err))
+        read_flag(json, "dropped", false, &schema->dropped, err) ||
+        read_flag(json, "adopted", false, &schema->adopted, err))
         return -1;
     schema->table_id = table_id;
     schema->version = (int32_t)version;
@@ -374,6 +375,8 @@ json_t *tl_schema_to_json(const struct tl_schema *schema)
         ok = json_object_set_new(json, "next_column_id", json_integer(schema->next_column_id)) == 0;
     if (ok && schema->dropped)
         ok = json_object_set_new(json, "dropped", json_true()) == 0;
+    if (ok && schema->adopted)
+        ok = json_object_set_new(json, "adopted", json_true()) == 0;
     if (!ok) {
         json_decref(json);
         return NULL;

@@ -2,8 +2,8 @@
 /*
  * Statements are sent and their answers waited for without ever blocking in libpq, because a server may not answer
  * at all: one whose machine is gone is found out by the kernel, but one that hangs is not. Waiting has no end of
- * its own, a statement may take as long as it takes; but when the process is to stop, what is not answered soon is
- * given up, and the connection with it.
+ * its own, a statement may take as long as it takes; but when the process is to stop, or whoever opened the
+ * connection has only so much patience, what is not answered soon is given up, and the connection with it.
  */
 #include <poll.h>
 
@@ -21,6 +21,10 @@ static bool wait_for(struct sink *s, short events)
     while (fd.fd >= 0 && poll(&fd, 1, LOOK_EVERY_MS) <= 0) {
         int64_t now = tl_clock_ms();
 
+        if (s->patience_ends && now >= s->patience_ends) {
+            s->lost = true;
+            return false;
+        }
         if (!s->stop || !atomic_load(s->stop))
             continue;
         if (!stopping)

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "shared/base/clock.h"
+
 enum { LAYOUT = 1, SERVER_VERSION = 120000 };
 
 /*
@@ -256,7 +258,7 @@ static int open_tenant(struct sink *s, const struct sink_conf *conf, struct tl_e
     if (check_tenant(conf->tenant, err) || connect_to(s, conf->url, err) ||
         look_around(s, &ledger, &schema, err))
         return -1;
-    if (ledger && schema)
+    if ((ledger && schema) || conf->foreign)
         return 0;
     if (conf->read_only)
         return tl_fail(err, TL_E_NOT_FOUND, "tenant %s has no data yet", conf->tenant);
@@ -276,6 +278,7 @@ struct sink *pg_open(const struct sink_conf *conf, struct tl_error *err)
     }
     s->log = conf->log;
     s->stop = conf->stop;
+    s->patience_ends = conf->patience_ms ? tl_clock_ms() + conf->patience_ms : 0;
     snprintf(s->tenant, sizeof s->tenant, "%s", conf->tenant);
     tl_buf_init(&s->sql, SQL_MAX);
     tl_buf_init(&s->chunk, CHUNK_MAX);

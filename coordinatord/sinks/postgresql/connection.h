@@ -10,6 +10,7 @@
  *   failure.c     what an SQLSTATE means            shape.c    which columns a batch has: texts of statements
  *   ledger.c      ledger, errors rows, offsets      copy.c     rows on their way through COPY
  *   alter.c       from one version to a later one   write.c    which way rows take into their table
+ *   foreign.c     tables that somebody else made
  *
  * A connection pooler in transaction mode may stand between: nothing is set or kept outside of a transaction.
  */
@@ -55,8 +56,9 @@ struct shape {
 };
 
 struct sink {
-    PGconn *conn; /* not blocking: see answer.c */
-    bool lost;    /* it was given up: nothing more is to be had of it */
+    PGconn *conn;          /* not blocking: see answer.c */
+    bool lost;             /* it was given up: nothing more is to be had of it */
+    int64_t patience_ends; /* monotonic ms; 0: never */
     const _Atomic bool *stop;
     struct tl_log *log;
     char tenant[TL_TENANT_MAX + 1];
@@ -160,6 +162,11 @@ struct applied {
 int pg_applied(struct sink *s, const char *table, struct applied *a, struct tl_error *err) TL_MUST_CHECK;
 int pg_table_get(struct sink *s, const char *table, struct tl_schema **schema, struct tl_error *err);
 int pg_table_apply(struct sink *s, const struct tl_schema *schema, struct tl_error *err);
+
+/* --- foreign.c --- */
+
+int pg_foreign(struct sink *s, const char *table, const struct tl_schema *wanted, struct foreign_table **out,
+               struct tl_error *err);
 
 /* --- alter.c --- */
 

@@ -132,10 +132,40 @@ static int create(struct sink *s, const struct tl_schema *schema, struct tl_erro
     return 0;
 }
 
-static int drop(struct sink *s, const char *table, struct tl_error *err)
+/* It is locked before it is looked at, so that it stays as it is seen. */
+static int adopt(struct sink *s, const struct tl_schema *schema, struct tl_error *err)
 {
+    struct foreign_table *found = NULL;
     int rc;
 
+    tl_buf_reset(&s->sql);
+    rc = tl_buf_append_z(&s->sql, "LOCK TABLE ");
+    if (!rc)
+        rc = pg_append_table(&s->sql, s, schema->table);
+    if (!rc)
+        rc = tl_buf_append_z(&s->sql, " IN ROW EXCLUSIVE MODE");
+    if (pg_sql_done(s, rc, err) || pg_exec(s, "adopting it", err) ||
+        pg_foreign(s, schema->table, schema, &found, err))
+        return -1;
+    rc = found ? foreign_check(found, schema, TL_E_FATAL, err)
+               : tl_fail(err, TL_E_FATAL, "there is none to be adopted");
+    foreign_free(found);
+    return rc;
+}
+
+/* One that was adopted is only forgotten. */
+static int drop(struct sink *s, const char *table, struct tl_error *err)
+{
+    struct tl_schema *schema;
+    bool adopted;
+    int rc;
+
+    if (pg_table_get(s, table, &schema, err))
+        return -1;
+    adopted = schema && schema->adopted;
+    tl_schema_free(schema);
+    if (adopted)
+        return 0;
     tl_buf_reset(&s->sql);
     rc = tl_buf_append_z(&s->sql, "DROP TABLE IF EXISTS ");
     if (!rc)
@@ -143,6 +173,11 @@ static int drop(struct sink *s, const char *table, struct tl_error *err)
     if (pg_sql_done(s, rc, err) || pg_exec(s, "dropping a table", err))
         return -1;
     return 0;
+}
+
+static int make(struct sink *s, const struct tl_schema *schema, struct tl_error *err)
+{
+    return schema->adopted ? adopt(s, schema, err) : create(s, schema, err);
 }
 
 static int change(struct sink *s, const struct tl_schema *to, struct tl_error *err)
@@ -198,7 +233,7 @@ int pg_table_apply(struct sink *s, const struct tl_schema *schema, struct tl_err
     if (stands && !schema->dropped && a.table_id == schema->table_id) {
         if (change(s, schema, err))
             return tl_error_prefix(err, "table %s, version %d", schema->table, (int)schema->version);
-    } else if ((stands && drop(s, schema->table, err)) || (!schema->dropped && create(s, schema, err))) {
+    } else if ((stands && drop(s, schema->table, err)) || (!schema->dropped && make(s, schema, err))) {
         return tl_error_prefix(err, "table %s", schema->table);
     }
     return table_put(s, schema, err);

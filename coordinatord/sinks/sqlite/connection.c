@@ -191,14 +191,14 @@ static int make_layout(struct sink *s, struct tl_error *err)
     return connection_commit(s, err);
 }
 
-static int open_read_only(struct sink *s, const char *tenant, struct tl_error *err)
+static int open_read_only(struct sink *s, const struct sink_conf *conf, struct tl_error *err)
 {
     int64_t made;
 
     if (ask(s, "SELECT count(*) FROM sqlite_schema WHERE name = '_tload_ledger'", &made, err))
         return -1;
-    if (!made)
-        return tl_fail(err, TL_E_NOT_FOUND, "tenant %s has no data yet", tenant);
+    if (!made && !conf->foreign)
+        return tl_fail(err, TL_E_NOT_FOUND, "tenant %s has no data yet", conf->tenant);
     return exec(s, "PRAGMA query_only = ON", "opening the data sink", err);
 }
 
@@ -221,8 +221,7 @@ static int open_file(struct sink *s, const struct sink_conf *conf, struct tl_err
     if (rc)
         return connection_fail(s, rc, path, err);
     sqlite3_busy_timeout(s->db, BUSY_OPEN_MS);
-    if (check_layout(s, err) ||
-        (conf->read_only ? open_read_only(s, conf->tenant, err) : make_layout(s, err)))
+    if (check_layout(s, err) || (conf->read_only ? open_read_only(s, conf, err) : make_layout(s, err)))
         return tl_error_prefix(err, "%s", path);
     sqlite3_busy_timeout(s->db, BUSY_MS);
     return 0;

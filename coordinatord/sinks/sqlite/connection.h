@@ -7,6 +7,7 @@
  *   connection.c  open, close, transactions, errors       types.c   column types, values bound to statements
  *   tables.c      tables made and changed                 write.c   rows upserted
  *   alter.c       changes that need no new table          ledger.c  ledger, errors rows, offsets
+ *   foreign.c     tables that somebody else made
  */
 #ifndef COORDINATORD_SINKS_SQLITE_CONNECTION_H
 #define COORDINATORD_SINKS_SQLITE_CONNECTION_H
@@ -86,6 +87,10 @@ int type_append_column(struct tl_buf *sql, const struct tl_column *c) TL_MUST_CH
 /* An expression that has the value of column `from` in the form of `to`'s type. */
 int type_append_widened(struct tl_buf *sql, const struct tl_column *from,
                         const struct tl_column *to) TL_MUST_CHECK;
+/* A decimal that is kept as a number. */
+bool type_is_number(const struct tl_type *type);
+/* Whether a column of the type is declared like this. */
+bool type_is_declared(const struct tl_type *type, const char *declared);
 /* Whether values of one type are kept in the very form of the other, in a column declared alike. */
 bool type_stays(const struct tl_type *from, const struct tl_type *to);
 /*
@@ -98,6 +103,12 @@ int type_bind(sqlite3_stmt *stmt, int index, const struct tl_type *type, struct 
 
 int table_get(struct sink *s, const char *table, struct tl_schema **schema, struct tl_error *err);
 int table_apply(struct sink *s, const struct tl_schema *schema, struct tl_error *err);
+
+/* --- foreign.c --- */
+
+int table_foreign(struct sink *s, const char *table, const struct tl_schema *wanted,
+                  struct foreign_table **out, struct tl_error *err);
+int table_alter_check(const struct tl_schema *from, const struct tl_schema *to, struct tl_error *err);
 
 /* --- alter.c --- */
 

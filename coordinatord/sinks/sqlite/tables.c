@@ -143,6 +143,19 @@ static int drop(struct sink *s, const char *name, struct tl_error *err)
     return connection_exec_sql(s, "dropping a table", err);
 }
 
+/* The table of this name that is applied; one that was adopted is only forgotten. */
+static int drop_applied(struct sink *s, const char *name, struct tl_error *err)
+{
+    struct tl_schema *schema;
+    bool adopted;
+
+    if (table_get(s, name, &schema, err))
+        return -1;
+    adopted = schema && schema->adopted;
+    tl_schema_free(schema);
+    return adopted ? 0 : drop(s, name, err);
+}
+
 /* Fails when something that is not ours has the name. */
 static int check_way(struct sink *s, const char *table, struct tl_error *err)
 {
@@ -160,6 +173,26 @@ static int check_way(struct sink *s, const char *table, struct tl_error *err)
         failed = connection_fail(s, rc, "reading the schema", err);
     sqlite3_reset(stmt);
     return failed;
+}
+
+static int adopt(struct sink *s, const struct tl_schema *schema, struct tl_error *err)
+{
+    struct foreign_table *found;
+    int rc;
+
+    if (table_foreign(s, schema->table, schema, &found, err))
+        return -1;
+    rc = found ? foreign_check(found, schema, TL_E_FATAL, err)
+               : tl_fail(err, TL_E_FATAL, "there is no table \"%s\" to be adopted", schema->table);
+    foreign_free(found);
+    return rc;
+}
+
+static int make(struct sink *s, const struct tl_schema *schema, struct tl_error *err)
+{
+    if (schema->adopted)
+        return adopt(s, schema, err);
+    return check_way(s, schema->table, err) || create(s, schema->table, schema, err) ? -1 : 0;
 }
 
 /* `INSERT INTO new (columns) SELECT columns FROM old`, columns by their ids; a TL_BUF_ result. */
@@ -308,8 +341,11 @@ static int change(struct sink *s, const struct tl_schema *to, struct tl_error *e
     if (table_get(s, to->table, &from, err))
         return -1;
     rc = alter(s, from, to, err);
+    /* Made anew, one that was adopted would lose what it has beyond the definition. */
     if (rc > 0)
-        rc = rebuild(s, from, to, err);
+        rc = from->adopted
+                 ? tl_fail(err, TL_E_FATAL, "adopted table \"%s\" can't be changed in place", to->table)
+                 : rebuild(s, from, to, err);
     tl_schema_free(from);
     return rc;
 }
@@ -328,9 +364,9 @@ int table_apply(struct sink *s, const struct tl_schema *schema, struct tl_error 
         if (change(s, schema, err))
             return -1;
     } else {
-        if (stands && drop(s, schema->table, err))
+        if (stands && drop_applied(s, schema->table, err))
             return -1;
-        if (!schema->dropped && (check_way(s, schema->table, err) || create(s, schema->table, schema, err)))
+        if (!schema->dropped && make(s, schema, err))
             return -1;
     }
     return table_put(s, schema, err);

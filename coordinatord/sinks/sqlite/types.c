@@ -14,7 +14,7 @@
 
 enum { NUMERIC_DIGITS = 15, EXACT_POWERS = 22 };
 
-static bool is_number(const struct tl_type *type)
+bool type_is_number(const struct tl_type *type)
 {
     return type->id == TL_TYPE_DECIMAL && type->length <= NUMERIC_DIGITS;
 }
@@ -27,8 +27,8 @@ bool type_stays(const struct tl_type *from, const struct tl_type *to)
     case TL_TYPE_VARCHAR:
         return to->id == TL_TYPE_VARCHAR || to->id == TL_TYPE_TEXT;
     case TL_TYPE_DECIMAL:
-        return tl_type_eq(from, to) ||
-               (to->id == TL_TYPE_DECIMAL && !is_number(from) && !is_number(to) && from->scale == to->scale);
+        return tl_type_eq(from, to) || (to->id == TL_TYPE_DECIMAL && !type_is_number(from) &&
+                                        !type_is_number(to) && from->scale == to->scale);
     default:
         return tl_type_eq(from, to);
     }
@@ -60,12 +60,25 @@ static int append_declared(struct tl_buf *sql, const struct tl_type *type)
     case TL_TYPE_BYTEA:
         return tl_buf_append_z(sql, "BLOB");
     case TL_TYPE_DECIMAL:
-        if (is_number(type))
+        if (type_is_number(type))
             return tl_buf_appendf(sql, "DECIMAL(%d,%d)", (int)type->length, (int)type->scale);
         return tl_buf_append_z(sql, "TEXT");
     default:
         return tl_buf_append_z(sql, "TEXT");
     }
+}
+
+bool type_is_declared(const struct tl_type *type, const char *declared)
+{
+    enum { DECLARED_MAX = 64 };
+    struct tl_buf b;
+    bool same;
+
+    tl_buf_init(&b, DECLARED_MAX);
+    same = append_declared(&b, type) == TL_BUF_OK && tl_buf_terminate(&b) == TL_BUF_OK &&
+           strcasecmp(b.data, declared) == 0;
+    tl_buf_release(&b);
+    return same;
 }
 
 static int append_text(struct tl_buf *sql, const char *text)
@@ -97,7 +110,7 @@ static int append_literal(struct tl_buf *sql, const struct tl_type *type, const 
             return tl_buf_append_z(sql, "-9e999");
         return strcmp(text, "NaN") == 0 ? append_text(sql, text) : tl_buf_append_z(sql, text);
     case TL_TYPE_DECIMAL:
-        return is_number(type) ? tl_buf_append_z(sql, text) : append_text(sql, text);
+        return type_is_number(type) ? tl_buf_append_z(sql, text) : append_text(sql, text);
     case TL_TYPE_BYTEA:
         return tl_buf_appendf(sql, "X'%s'", text + 2);
     default:
@@ -130,7 +143,7 @@ static int append_decimal_text(struct tl_buf *sql, const struct tl_column *from,
     int had = from->type.id == TL_TYPE_DECIMAL ? from->type.scale : 0, zeros = to->type.scale - had;
     int rc;
 
-    if (is_number(&from->type)) {
+    if (type_is_number(&from->type)) {
         rc = tl_buf_appendf(sql, "printf('%%.%df', ", had);
         if (!rc)
             rc = type_append_name(sql, from->name);
@@ -152,7 +165,7 @@ int type_append_widened(struct tl_buf *sql, const struct tl_column *from, const 
 {
     int rc;
 
-    if (to->type.id == TL_TYPE_DECIMAL && !is_number(&to->type) && !tl_type_eq(&from->type, &to->type)) {
+    if (to->type.id == TL_TYPE_DECIMAL && !type_is_number(&to->type) && !tl_type_eq(&from->type, &to->type)) {
         /* printf would make a null 0. */
         rc = tl_buf_append_z(sql, "CASE WHEN ");
         if (!rc)
@@ -274,7 +287,7 @@ int type_bind(sqlite3_stmt *stmt, int index, const struct tl_type *type, struct 
     case TL_TYPE_BYTEA:
         return bind_bytes(stmt, index, value);
     case TL_TYPE_DECIMAL:
-        if (is_number(type))
+        if (type_is_number(type))
             return bind_real(stmt, index, value);
         break;
     default:
