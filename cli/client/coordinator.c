@@ -168,6 +168,17 @@ int coordinator_table_get(struct coordinator *c, const char *name, int64_t versi
     return rc;
 }
 
+int coordinator_table_foreign(struct coordinator *c, const char *name, json_t **out, struct tl_error *err)
+{
+    struct tl_buf path;
+    int rc = start_path(c, &path, err, "sink", "tables", name, NULL);
+
+    if (!rc)
+        rc = call(c, "GET", path.data, NULL, CALL_MS, out, err);
+    tl_buf_release(&path);
+    return rc;
+}
+
 int coordinator_table_define(struct coordinator *c, const json_t *table, json_t **out, struct tl_error *err)
 {
     struct tl_buf path;

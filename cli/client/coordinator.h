@@ -31,6 +31,9 @@ int coordinator_tenant_get(struct coordinator *c, json_t **out, struct tl_error 
 /* version 0: the current one. */
 int coordinator_table_get(struct coordinator *c, const char *name, int64_t version, json_t **out,
                           struct tl_error *err) TL_MUST_CHECK;
+/* The definition of a table in the sink's database that tload did not make, with "notes". */
+int coordinator_table_foreign(struct coordinator *c, const char *name, json_t **out,
+                              struct tl_error *err) TL_MUST_CHECK;
 int coordinator_table_define(struct coordinator *c, const json_t *table, json_t **out,
                              struct tl_error *err) TL_MUST_CHECK;
 /* request: {"changes" (shared/schema/evolve.h), "if_version", "dry_run"}. */

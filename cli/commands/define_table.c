@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A definition comes from the command line, from a JSON file, or is guessed from a CSV file. Whichever it
- * is, it is read by the coordinator's own rules here already (tl_schema_from_json), so that most mistakes
- * are told without it.
+ * A definition comes from the command line, from a JSON file, is guessed from a CSV file, or taken from a table
+ * that the data sink has. Whichever it is, it is read by the coordinator's own rules here already
+ * (tl_schema_from_json), so that most mistakes are told without it.
  *
- *   COLUMN… | --schema | --infer ──► definition (JSON) ──tl_schema_from_json──► request ──► coordinator
+ *   COLUMN… | --schema | --infer | --from-sink ──► definition (JSON) ──tl_schema_from_json──► request ──► coordinator
  */
 #include <stdlib.h>
 
@@ -34,7 +34,23 @@ static const struct option options[] = {
      .help = "guess columns and key from the start of a CSV file, and print the command",
      .more = "Looks at the first 10,000 records, or 8 MiB; - is standard input. "
              "Nothing is defined without --yes."},
-    {.name = "yes", .letter = 'y', .kind = OPTION_FLAG, .help = "with --infer: define it, too"},
+    {.name = "from-sink",
+     .kind = OPTION_FLAG,
+     .help = "take columns and key from the table of this name in the data sink, and print the command",
+     .more =
+         "For a table that something else has made there. Nothing is defined without --yes; then it is adopted."},
+    {.name = "adopt",
+     .kind = OPTION_FLAG,
+     .help = "take over a table that is in the data sink already, when it agrees with the definition",
+     .more =
+         "Columns of the definition must be there with the same type, nullability and default, and the key must be "
+         "the primary key or have a unique index; other columns must be nullable or have a default. "
+         "All differences are told otherwise. "
+         "drop-table leaves such a table where it is, with its rows."},
+    {.name = "yes",
+     .letter = 'y',
+     .kind = OPTION_FLAG,
+     .help = "with --infer or --from-sink: define it, too"},
     {.name = "header",
      .kind = OPTION_CHOICE,
      .arg = "HOW",
@@ -44,34 +60,51 @@ static const struct option options[] = {
     {.name = NULL},
 };
 
+static bool only_shows(const struct args *args)
+{
+    return (args_text(args, "infer") || args_flag(args, "from-sink")) && !args_flag(args, "yes");
+}
+
 static int check_options(const struct args *args, struct tl_error *err)
 {
-    static const char *const of_infer[] = {"yes", "header", "format", "delimiter", "quote", "null"};
+    static const char *const of_infer[] = {"header", "format", "delimiter", "quote", "null"};
     size_t columns = args->noperands - 1;
     bool schema = args_text(args, "schema") != NULL, infer = args_text(args, "infer") != NULL;
+    bool from_sink = args_flag(args, "from-sink");
 
-    if ((columns > 0) + schema + infer != 1)
+    if ((columns > 0) + schema + infer + from_sink != 1)
         return tl_fail(
             err, TL_E_USAGE,
-            "define-table takes one of: COLUMNs such as 'id bigint not null', '--schema', '--infer'");
+            "define-table takes one of: COLUMNs such as 'id bigint not null', '--schema', '--infer', "
+            "'--from-sink'");
     for (size_t i = 0; !infer && i < TL_ARRAY_LEN(of_infer); i++)
         if (args_flag(args, of_infer[i]))
             return tl_fail(err, TL_E_USAGE, "'--%s' goes with '--infer' only", of_infer[i]);
+    if (args_flag(args, "yes") && !infer && !from_sink)
+        return tl_fail(err, TL_E_USAGE, "'--yes' goes with '--infer' or '--from-sink' only");
     return 0;
 }
 
-/* The definition in whatever way it was given; a new reference, NULL with *err. */
-static json_t *read_definition(struct cli *cli, const struct args *args, struct tl_error *err)
+static json_t *definition_from_sink(struct cli *cli, const char *table, struct tl_error *err)
+{
+    struct coordinator *c = coordinator_open(cli->settings, err);
+    json_t *json = NULL, *note;
+    size_t i;
+
+    if (c && coordinator_table_foreign(c, table, &json, err))
+        json = NULL;
+    coordinator_close(c);
+    json_array_foreach(json_object_get(json, "notes"), i, note) cli_note(cli, "%s", json_string_value(note));
+    return json;
+}
+
+static json_t *infer(struct cli *cli, const struct args *args, struct tl_error *err)
 {
     struct infer_counts counts;
     struct tl_dialect dialect;
     const char *header = args_text(args, "header");
     json_t *json;
 
-    if (args_text(args, "schema"))
-        return definition_from_file(args_text(args, "schema"), err);
-    if (!args_text(args, "infer"))
-        return definition_from_columns(args->operand + 1, args->noperands - 1, err);
     if (dialect_from_args(&dialect, args, err))
         return NULL;
     json = definition_infer(args_text(args, "infer"), args->operand[0], &dialect,
@@ -83,6 +116,36 @@ static json_t *read_definition(struct cli *cli, const struct args *args, struct 
         cli_note(cli, "%lld of them do not have the header's fields and were passed over",
                  (long long)counts.bad);
     return json;
+}
+
+/* The definition in whatever way it was given; a new reference, NULL with *err. */
+static json_t *read_definition(struct cli *cli, const struct args *args, struct tl_error *err)
+{
+    if (args_text(args, "schema"))
+        return definition_from_file(args_text(args, "schema"), err);
+    if (args_flag(args, "from-sink"))
+        return definition_from_sink(cli, args->operand[0], err);
+    if (args_text(args, "infer"))
+        return infer(cli, args, err);
+    return definition_from_columns(args->operand + 1, args->noperands - 1, err);
+}
+
+/* The request to the coordinator; a new reference, NULL with *err. */
+static json_t *make_request(struct cli *cli, const struct args *args, struct tl_error *err)
+{
+    json_t *definition = read_definition(cli, args, err), *request;
+
+    if (!definition)
+        return NULL;
+    request = definition_request(definition, args->operand[0], args_text(args, "key"), err);
+    json_decref(definition);
+    if (request && (args_flag(args, "adopt") || args_flag(args, "from-sink")) &&
+        json_object_set_new(request, "adopt", json_true())) {
+        json_decref(request);
+        tl_fail_nomem(err);
+        return NULL;
+    }
+    return request;
 }
 
 static int define(struct cli *cli, const json_t *definition, struct tl_error *err)
@@ -106,29 +169,28 @@ static int define(struct cli *cli, const json_t *definition, struct tl_error *er
     return rc;
 }
 
+static int show(struct cli *cli, const struct args *args, const json_t *request, struct tl_error *err)
+{
+    if (cli->json ? output_json(&cli->out, request, err) : definition_print_command(&cli->out, request, err))
+        return -1;
+    cli_note(cli, args_text(args, "infer")
+                      ? "nothing is defined yet: run that command, changed where it guessed "
+                        "wrong, or this one with --yes"
+                      : "nothing is defined yet: run that command, or this one with --yes");
+    return 0;
+}
+
 static int run(struct cli *cli, const struct args *args, struct tl_error *err)
 {
-    json_t *definition, *request;
+    json_t *request;
     int rc;
 
     if (check_options(args, err))
         return -1;
-    definition = read_definition(cli, args, err);
-    if (!definition)
-        return -1;
-    request = definition_request(definition, args->operand[0], args_text(args, "key"), err);
-    json_decref(definition);
+    request = make_request(cli, args, err);
     if (!request)
         return -1;
-    if (!args_text(args, "infer") || args_flag(args, "yes"))
-        rc = define(cli, request, err);
-    else if (cli->json)
-        rc = output_json(&cli->out, request, err);
-    else
-        rc = definition_print_command(&cli->out, request, err);
-    if (!rc && args_text(args, "infer") && !args_flag(args, "yes"))
-        cli_note(cli, "nothing is defined yet: run that command, changed where it guessed wrong, "
-                      "or this one with --yes");
+    rc = only_shows(args) ? show(cli, args, request, err) : define(cli, request, err);
     json_decref(request);
     return rc;
 }
@@ -136,9 +198,10 @@ static int run(struct cli *cli, const struct args *args, struct tl_error *err)
 const struct command command_define_table = {
     .name = "define-table",
     .summary = "define a table",
-    .usage = "NAME COLUMN... [--key COL,...]\n"
-             "NAME --schema FILE.json [--key COL,...]\n"
-             "NAME --infer FILE.csv [--yes] [--key COL,...]",
+    .usage = "NAME COLUMN... [--key COL,...] [--adopt]\n"
+             "NAME --schema FILE.json [--key COL,...] [--adopt]\n"
+             "NAME --infer FILE.csv [--yes] [--key COL,...] [--adopt]\n"
+             "NAME --from-sink [--yes] [--key COL,...]",
     .about = "A COLUMN is a name, a type, and perhaps 'not null' and 'default VALUE', in one argument. "
              "Types: boolean int bigint "
              "double decimal(p,s) varchar(n) text date timestamp timestamptz uuid json bytea.\n"
@@ -148,6 +211,7 @@ const struct command command_define_table = {
     .options = options,
     .examples = {"tload define-table orders 'id bigint' 'qty int not null' 'price decimal(10,2)' --key id",
                  "tload define-table orders --infer orders.csv",
-                 "tload define-table orders_copy --schema orders.json"},
+                 "tload define-table orders_copy --schema orders.json",
+                 "tload define-table customers --from-sink"},
     .run = run,
 };

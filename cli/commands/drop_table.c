@@ -27,15 +27,21 @@ static int ask(const char *table, struct tl_error *err)
 static int drop(struct cli *cli, const char *table, struct tl_error *err)
 {
     struct coordinator *c = coordinator_open(cli->settings, err);
-    json_t *json = NULL;
-    int rc = c ? coordinator_table_drop(c, table, err) : -1;
+    json_t *was = NULL, *json = NULL;
+    int rc = c ? coordinator_table_get(c, table, 0, &was, err) : -1;
+    bool adopted = json_is_true(json_object_get(was, "adopted"));
 
+    if (!rc)
+        rc = coordinator_table_drop(c, table, err);
     if (!rc && cli->json) {
-        json = json_pack("{s:s, s:b}", "table", table, "dropped", 1);
+        json = json_pack("{s:s, s:b, s:b}", "table", table, "dropped", 1, "adopted", adopted);
         rc = json ? output_json(&cli->out, json, err) : tl_fail_nomem(err);
     }
     if (!rc)
-        cli_note(cli, "dropped table %s", table);
+        cli_note(cli,
+                 adopted ? "forgot table %s; it stays in the data sink, with its rows" : "dropped table %s",
+                 table);
+    json_decref(was);
     json_decref(json);
     coordinator_close(c);
     return rc;
@@ -57,7 +63,10 @@ const struct command command_drop_table = {
     .name = "drop-table",
     .summary = "remove a table and its rows",
     .usage = "NAME [--yes]",
-    .about = "Asks first. Without a terminal to ask on, --yes must be given.",
+    .about =
+        "Asks first. Without a terminal to ask on, --yes must be given.\n"
+        "A table that was adopted (define-table --adopt) is only forgotten: it stays in the data sink, with its "
+        "rows.",
     .first = {"NAME", 1, 1, COMPLETE_NOTHING},
     .options = options,
     .examples = {"tload drop-table orders", "tload drop-table orders --yes"},

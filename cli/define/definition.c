@@ -80,8 +80,9 @@ static json_t *key_from_text(const char *key, struct tl_error *err)
 /* What describe --json and the coordinator say about a table beside its definition. */
 static void drop_members(json_t *object)
 {
-    static const char *const members[] = {"table_id",   "version", "state",   "created_at",    "changed_at",
-                                          "changed_by", "changes", "pending", "next_column_id"};
+    static const char *const members[] = {"table_id",       "version",    "state",   "created_at",
+                                          "changed_at",     "changed_by", "changes", "pending",
+                                          "next_column_id", "notes",      "adopted"};
     json_t *column;
     size_t i;
 
@@ -189,6 +190,8 @@ int definition_print_command(struct output *out, const json_t *request, struct t
         if (!rc)
             rc = tl_buf_appendf(&text, "%s%s", i ? "," : " \\\n    --key ", json_string_value(item));
     }
+    if (!rc && json_is_true(json_object_get(request, "adopt")))
+        rc = tl_buf_append_z(&text, " \\\n    --adopt");
     if (!rc)
         rc = tl_buf_append_char(&text, '\n');
     rc = rc ? tl_buf_fail(rc, &text, "the command", err) : output_write(out, text.data, text.len, err);

@@ -191,6 +191,10 @@ static int one_round(const struct alter *a, struct table_answer *answer, struct 
     table_row_release(&row);
     if (rc == 0)
         rc = tl_schema_evolve(now, a->changes, &next, err);
+    if (rc == 0)
+        rc = table_check_columns(a->c, next, err);
+    if (rc == 0)
+        rc = adopt_check_alter(a->c, a->tenant, now, next, err);
     if (rc == 0 && a->dry_run)
         rc = dry_run(a, now, next, answer, err) < 0 ? -1 : 1;
     else if (rc == 0)

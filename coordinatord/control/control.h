@@ -41,7 +41,8 @@ void control_kafka_state(struct control *c, char *out, size_t size);
 
 /* --- tenants --- */
 
-int control_tenants(struct control *c, int limit, const char *cursor, json_t **answer,
+/* With `secrets` all that it takes to reach Kafka, sink and error store; else these are blotted out. */
+int control_tenants(struct control *c, bool secrets, int limit, const char *cursor, json_t **answer,
                     struct tl_error *err) TL_MUST_CHECK;
 int control_tenant(struct control *c, const char *tenant, json_t **answer,
                    struct tl_error *err) TL_MUST_CHECK;
@@ -81,11 +82,17 @@ int control_alter(struct control *c, const char *tenant, const char *table, cons
                   const char *who, struct table_match *match, struct table_answer *answer,
                   struct tl_error *err) TL_MUST_CHECK;
 /*
+ * request: {"table", "columns", "key", "adopt"}. With adopt the table is in the sink's database already and is taken
+ * over when it is like this; TL_E_CONFLICT says what differs.
+ *
  * Waits until Kafka has it; TL_E_UNAVAILABLE when it does not yet: the version stays pending and is finished
  * later.
  */
 int control_define(struct control *c, const char *tenant, const json_t *request, const char *who,
                    struct table_answer *answer, struct tl_error *err) TL_MUST_CHECK;
+/* The definition of a table in the sink's database that is not ours, {"table", "columns", "key", "notes"}. */
+int control_foreign(struct control *c, const char *tenant, const char *table, json_t **answer,
+                    struct tl_error *err) TL_MUST_CHECK;
 /* Uploads into it that are not finished end as failed. */
 int control_drop(struct control *c, const char *tenant, const char *table, const char *who,
                  struct table_match *match, struct tl_error *err) TL_MUST_CHECK;

@@ -123,6 +123,11 @@ int tenant_usable(struct control *c, struct tenant *t, struct tl_error *err) TL_
 /* tables.c: the table of this name; TL_E_NOT_FOUND, with a suggestion. row is the caller's to release. */
 int table_lookup(struct control *c, const char *tenant, const char *table, struct table_row *row,
                  struct tl_error *err) TL_MUST_CHECK;
+/* The folded name; TL_E_NOT_FOUND for what is no name. */
+int table_name(const char *text, char out[TL_NAME_MAX + 1], struct tl_error *err) TL_MUST_CHECK;
+/* Whether the sink has room for so many columns; TL_E_REFUSED. */
+int table_check_columns(const struct control *c, const struct tl_schema *schema,
+                        struct tl_error *err) TL_MUST_CHECK;
 /* A stored schema as JSON, a new reference; NULL with TL_E_CORRUPT. */
 json_t *table_schema_json(const char *schema, const char *table, struct tl_error *err);
 /* Until the keeper had its turn; TL_E_UNAVAILABLE when the version is pending after it. */
@@ -131,6 +136,17 @@ int table_await_version(struct control *c, uint64_t pass, int64_t table_id, int3
 /* TL_E_CONFLICT when the row is not of the table and version that the client means. */
 int table_check_match(struct table_match *match, const struct table_row *row,
                       struct tl_error *err) TL_MUST_CHECK;
+
+/*
+ * adopt.c: whether the sink's database is fit for the table's first version: one that is to be adopted is there and
+ * agrees (TL_E_NOT_FOUND, TL_E_CONFLICT, TL_E_UNAVAILABLE), another has its name for itself (TL_E_CONFLICT; fine
+ * when the sink can't be asked).
+ */
+int adopt_check(struct control *c, const char *tenant, const struct tl_schema *schema,
+                struct tl_error *err) TL_MUST_CHECK;
+/* Whether the next version of an adopted table can be made of the one that there is; 0 for any other table. */
+int adopt_check_alter(struct control *c, const char *tenant, const struct tl_schema *now,
+                      const struct tl_schema *next, struct tl_error *err) TL_MUST_CHECK;
 
 /* versions.c: puts "pending" into the table's object when there is a version that is not active yet. */
 int versions_add_pending(struct control *c, const struct table_row *row, json_t *json,

@@ -15,8 +15,7 @@
 #include "coordinatord/control/request.h"
 #include "shared/base/clock.h"
 
-/* The folded name; what is no name is not there. */
-static int table_name(const char *text, char out[TL_NAME_MAX + 1], struct tl_error *err)
+int table_name(const char *text, char out[TL_NAME_MAX + 1], struct tl_error *err)
 {
     if (tl_name_parse(tl_str(text), "table", out, err) == 0)
         return 0;
@@ -202,20 +201,63 @@ int control_version(struct control *c, const char *tenant, const char *table, in
 
 /* --- making --- */
 
-static int read_definition(const json_t *request, struct tl_schema **schema, struct tl_error *err)
+int table_check_columns(const struct control *c, const struct tl_schema *schema, struct tl_error *err)
+{
+    const struct sink_ops *sink = c->options.sink;
+    size_t spent = schema->next_column_id - 1;
+
+    if (schema->ncolumns > sink->columns_max)
+        return tl_fail(err, TL_E_REFUSED, "%s takes at most %zu columns in a table, not %zu", sink->scheme,
+                       sink->columns_max, schema->ncolumns);
+    if (sink->columns_spent && spent > sink->columns_max)
+        return tl_fail(
+            err, TL_E_REFUSED,
+            "%s takes at most %zu columns in a table, and counts those that were dropped: with this"
+            " change it would be %zu",
+            sink->scheme, sink->columns_max, spent);
+    return 0;
+}
+
+/* "adopt" is the request's own: a schema has "adopted". */
+static int read_schema(const json_t *request, struct tl_schema **schema, struct tl_error *err)
+{
+    json_t *definition = json_copy((json_t *)request);
+    bool adopt = false;
+    int rc;
+
+    if (!definition)
+        return tl_fail_nomem(err);
+    rc = request_bool(definition, "adopt", &adopt, err) < 0 ? -1 : 0;
+    json_object_del(definition, "adopt");
+    if (rc == 0)
+        rc = tl_schema_from_json(definition, schema, err);
+    json_decref(definition);
+    if (rc == 0)
+        (*schema)->adopted = adopt;
+    return rc;
+}
+
+static int read_definition(const struct control *c, const json_t *request, struct tl_schema **schema,
+                           struct tl_error *err)
 {
     const json_t *columns = json_object_get(request, "columns");
     json_t *column;
     size_t i;
+    int rc;
 
-    if (request_members(request, "the table", "table columns key", err) < 0)
+    if (request_members(request, "the table", "table columns key adopt", err) < 0)
         return -1;
     json_array_foreach(columns, i, column)
     {
         if (request_members(column, "a column", "name type nullable default", err) < 0)
             return -1;
     }
-    return tl_schema_from_json(request, schema, err);
+    if (read_schema(request, schema, err) < 0)
+        return -1;
+    rc = table_check_columns(c, *schema, err);
+    if (rc < 0)
+        tl_schema_free(*schema);
+    return rc;
 }
 
 int table_await_version(struct control *c, uint64_t pass, int64_t table_id, int32_t version, const char *name,
@@ -271,6 +313,8 @@ static int find_or_create(struct control *c, const char *tenant, struct tl_schem
             return rc;
         }
         *pending = true;
+        if (adopt_check(c, tenant, schema, err) < 0)
+            return -1;
         if (store_table_create(c->store, tenant, schema, who, tl_clock_wall_ms(), err) == 0)
             return 1;
         /* Somebody else may have made it in between. */
@@ -303,7 +347,7 @@ int control_define(struct control *c, const char *tenant, const json_t *request,
     struct tl_schema *schema;
     int rc;
 
-    if (!t || control_running(c, err) < 0 || read_definition(request, &schema, err) < 0)
+    if (!t || control_running(c, err) < 0 || read_definition(c, request, &schema, err) < 0)
         return -1;
     /* That Kafka is out of reach is no reason to refuse: it is made when it comes. */
     if (tenant_usable(c, t, err) < 0 && err->code != TL_E_UNAVAILABLE)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "coordinatord/control/control_impl.h"
+#include "coordinatord/control/redact.h"
 #include "shared/base/clock.h"
 
 static int load_tenant(void *app, const struct tenant_row *row, struct tl_error *err)
@@ -65,22 +66,30 @@ int tenant_usable(struct control *c, struct tenant *t, struct tl_error *err)
 }
 
 /* Under the lock. */
-static json_t *to_json(struct control *c, const struct tenant *t)
+static json_t *to_json(struct control *c, const struct tenant *t, bool secrets)
 {
     const struct config *config = c->options.config;
     const char *waiting = t->trouble[0] ? t->trouble : report_for(c, t->row.tenant, NULL, tl_clock_ms());
+    json_t *kafka = tl_kafka_conf_to_json(&config->kafka), *json = NULL;
+    char *sink = secrets ? strdup(config->sink_url) : redact_url(config->sink_url);
+    char *errors = secrets ? strdup(config->errors_url) : redact_url(config->errors_url);
 
-    return json_pack("{s:s, s:s, s:i, s:s, s:s?, s:s?, s:{s:s, s:s, s:s}, s:o, s:s, s:s, s:s}", "tenant",
-                     t->row.tenant, "cluster", t->row.cluster, "partitions", (int)t->row.partitions, "state",
-                     t->ready ? "ready" : "preparing", "waiting", waiting, "alarm",
-                     t->alarm[0] ? t->alarm : NULL, "topics", "raw_input", t->topic[TL_TOPIC_RAW_INPUT],
-                     "validated_input", t->topic[TL_TOPIC_VALIDATED_INPUT], "import_error",
-                     t->topic[TL_TOPIC_IMPORT_ERROR], "kafka", tl_kafka_conf_to_json(&config->kafka),
-                     "compression", config->compression, "sink", config->sink_url, "errors",
-                     config->errors_url);
+    if (kafka && sink && errors && (secrets || redact_kafka(kafka) == 0))
+        json = json_pack("{s:s, s:s, s:i, s:s, s:s?, s:s?, s:{s:s, s:s, s:s}, s:O, s:s, s:s, s:s}", "tenant",
+                         t->row.tenant, "cluster", t->row.cluster, "partitions", (int)t->row.partitions,
+                         "state", t->ready ? "ready" : "preparing", "waiting", waiting, "alarm",
+                         t->alarm[0] ? t->alarm : NULL, "topics", "raw_input", t->topic[TL_TOPIC_RAW_INPUT],
+                         "validated_input", t->topic[TL_TOPIC_VALIDATED_INPUT], "import_error",
+                         t->topic[TL_TOPIC_IMPORT_ERROR], "kafka", kafka, "compression", config->compression,
+                         "sink", sink, "errors", errors);
+    json_decref(kafka);
+    free(sink);
+    free(errors);
+    return json;
 }
 
-int control_tenants(struct control *c, int limit, const char *cursor, json_t **answer, struct tl_error *err)
+int control_tenants(struct control *c, bool secrets, int limit, const char *cursor, json_t **answer,
+                    struct tl_error *err)
 {
     json_t *list = json_array();
     const char *next = NULL;
@@ -95,7 +104,7 @@ int control_tenants(struct control *c, int limit, const char *cursor, json_t **a
         if ((int)json_array_size(list) == limit)
             next = c->tenants[i - 1]->row.tenant;
         else
-            failed = json_array_append_new(list, to_json(c, t));
+            failed = json_array_append_new(list, to_json(c, t, secrets));
     }
     control_unlock(c);
     if (failed) {
@@ -113,7 +122,7 @@ int control_tenant(struct control *c, const char *tenant, json_t **answer, struc
     if (!t)
         return -1;
     control_lock(c);
-    json = to_json(c, t);
+    json = to_json(c, t, false);
     control_unlock(c);
     return control_answer(json, answer, err);
 }

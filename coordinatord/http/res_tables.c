@@ -43,6 +43,15 @@ int tables_get(struct request *r, struct tl_error *err)
     return 0;
 }
 
+int tables_foreign(struct request *r, struct tl_error *err)
+{
+    json_t *answer;
+
+    return control_foreign(r->control, r->param[0], r->param[1], &answer, err) < 0
+               ? -1
+               : reply_json(r, 200, answer);
+}
+
 int tables_version(struct request *r, struct tl_error *err)
 {
     int64_t version, table_id = 0;

@@ -114,7 +114,7 @@ int control_api_tenants(struct control_api *c, struct tenant_list *out, struct t
     int rc = 0;
 
     *out = (struct tenant_list){0};
-    if (tl_http_call(c->http, "GET", "/v1/tenants?limit=1000", NULL, CALL_MS, &answer, err))
+    if (tl_http_call(c->http, "GET", "/v1/roles/tenants?limit=1000", NULL, CALL_MS, &answer, err))
         return -1;
     tenants = json_object_get(answer, "tenants");
     out->item = calloc(json_array_size(tenants) + 1, sizeof *out->item);

@@ -29,7 +29,7 @@
 
 /* --- what is pretended; one of each, behind a mutex --- */
 
-enum { FAKE_MESSAGES = 32, FAKE_VALUE = 2048 };
+enum { FAKE_MESSAGES = 32, FAKE_VALUE = 2048, FAKE_COLUMNS_MAX = 6 };
 
 struct fake_message {
     enum tl_msg_type type;
@@ -48,7 +48,9 @@ static struct {
     size_t nmessages;
     bool sink_there;
     bool sink_broken;
-    char upload[TL_UPLOAD_ID_MAX + 1]; /* whose progress it is */
+    int (*foreign)(struct foreign_table *t,
+                   struct tl_error *err); /* fills the one table there is; NULL none */
+    char upload[TL_UPLOAD_ID_MAX + 1];    /* whose progress it is */
     struct upload_progress progress;
     const char *errors; /* JSON Lines of partition 0, batch 1; NULL none */
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -69,8 +71,8 @@ static void fake_reset(void)
         pthread_mutex_unlock(&fake.lock); \
     } while (0)
 
-static void fake_progress(const char *upload, int64_t read, int64_t applied, int64_t rejected, int64_t stored,
-                          int ended, int stopped)
+static inline void fake_progress(const char *upload, int64_t read, int64_t applied, int64_t rejected,
+                                 int64_t stored, int ended, int stopped)
 {
     FAKE(snprintf(fake.upload, sizeof fake.upload, "%s", upload);
          fake.progress = ((struct upload_progress){applied, rejected, read, stored, ended, stopped, ""}));
@@ -200,7 +202,7 @@ static struct sink *fake_sink_open(const struct sink_conf *conf, struct tl_error
     bool there, broken;
 
     (void)conf;
-    FAKE(there = fake.sink_there; broken = fake.sink_broken);
+    FAKE(there = fake.sink_there || fake.foreign; broken = fake.sink_broken);
     if (there && !broken)
         return (struct sink *)&fake;
     tl_fail(err, broken ? TL_E_UNAVAILABLE : TL_E_NOT_FOUND,
@@ -282,8 +284,21 @@ static int fake_last_seqs(struct sink *s, const char *upload, int32_t n, int64_t
     return 0;
 }
 
+static int fake_foreign(struct sink *s, const char *table, const struct tl_schema *wanted,
+                        struct foreign_table **out, struct tl_error *err)
+{
+    (void)s;
+    (void)table;
+    (void)wanted;
+    *out = fake.foreign ? foreign_new(err) : NULL;
+    return *out ? fake.foreign(*out, err) : 0;
+}
+
 static const struct sink_ops fake_sink = {
     .scheme = "fake",
+    .columns_max = FAKE_COLUMNS_MAX,
+    .columns_spent = true,
+    .foreign = fake_foreign,
     .open = fake_sink_open,
     .close = fake_sink_close,
     .offset = fake_offset,
@@ -546,14 +561,14 @@ static void define_orders(struct fixture *f)
     ask_only(f, "POST", TABLES, ORDERS, 201);
 }
 
-static void create_upload(struct fixture *f, const char *body)
+static inline void create_upload(struct fixture *f, const char *body)
 {
     define_orders(f);
     ask_only(f, "POST", UPLOADS, body, 201);
 }
 
 /* Long polls until the state is this one. */
-static struct answer await_state(struct fixture *f, const char *state)
+static inline struct answer await_state(struct fixture *f, const char *state)
 {
     int64_t seen = 0, deadline = tl_clock_ms() + 10000;
 
