@@ -185,7 +185,7 @@ static void compare_others(struct differences *d, const struct foreign_table *t,
     for (size_t i = 0; i < t->ncolumns; i++) {
         const struct foreign_column *is = &t->columns[i];
 
-        if (!is->nullable && !is->default_expr && !is->computed &&
+        if (!is->nullable && !is->default_expr && !is->computed && !is->numbered &&
             tl_schema_find(schema, tl_str(is->name)) < 0)
             differ(d, "column \"%s\", which the definition does not have, is not null and has no default",
                    show(is->name, shown));

@@ -22,6 +22,7 @@ struct foreign_column {
         type; /* where one of theirs is several of ours: the one that was wanted, if it is among them */
     bool nullable;
     bool computed;      /* by the database alone: nobody can write it */
+    bool numbered;      /* by the database, when nobody does */
     char *default_expr; /* as the database has it; NULL: none; owned */
 };
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A PostgreSQL of the tests: the service, queries by psql, a session that holds a lock, a cable that is cut at a COMMIT."""
+"""A PostgreSQL of the tests: the service, queries by psql, a session that holds a lock, a cable that is cut at a COMMIT,
+a pooler."""
 
 import os
 import re
@@ -8,7 +9,7 @@ import socket
 import subprocess
 import threading
 
-from tests.lib.process import ROOT, free_port, gone, scaled, wait_until
+from tests.lib.process import ROOT, Process, free_port, gone, scaled, wait_until
 
 SERVICE = ROOT / "tests/services/postgres"
 ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
@@ -94,6 +95,69 @@ class Database:
         )
         if done.returncode:
             raise AssertionError(f"psql: {sql}: {done.stderr.decode(errors='replace')}")
+        return done.stdout.decode()
+
+
+class Pooler:
+    """A pgbouncer in transaction mode before a server: a connection of the server is a client's for one transaction."""
+
+    CONNECTIONS = 2
+
+    def __init__(self, directory, server):
+        self.dir = directory
+        self.server = server
+        self.port = free_port()
+        self.process = None
+
+    def start(self):
+        config = os.path.join(self.dir, "pgbouncer.ini")
+        with open(config, "w", encoding="ascii") as f:
+            f.write(
+                f"[databases]\n* = host=127.0.0.1 port={self.server.port} user=postgres\n"
+                f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
+                f"auth_type = any\npool_mode = transaction\ndefault_pool_size = {self.CONNECTIONS}\n"
+                f"server_login_retry = 1\n"
+            )
+        # It refuses to run as root.
+        as_user = ["-u", "postgres"] if os.geteuid() == 0 else []
+        self.process = Process(["/usr/sbin/pgbouncer", *as_user, config], self.dir, "pgbouncer")
+        wait_until(self._answers, what="pgbouncer to answer")
+        return self
+
+    def url(self, database):
+        return database.url.replace(f":{self.server.port}/", f":{self.port}/")
+
+    def kill(self):
+        self.process.kill()
+
+    def reconnect(self):
+        """Each connection of the server is made anew, once it is free."""
+        self._console("reconnect")
+
+    def clients(self):
+        """How many clients there are of tload's."""
+        lines = self._console("show clients").splitlines()
+        return sum("|tload|" in line for line in lines)
+
+    def servers(self):
+        """The process ids of its connections of the server."""
+        return {line.split("|")[13] for line in self._console("show servers").splitlines()}
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"pgbouncer ended: {self.process}")
+        try:
+            return self._console("show version") != ""
+        except AssertionError:
+            return False
+
+    def _console(self, command):
+        done = subprocess.run(
+            ["psql", "-XqAt", f"postgresql://postgres@127.0.0.1:{self.port}/pgbouncer", "-c", command],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=scaled(30), check=False,
+        )
+        if done.returncode:
+            raise AssertionError(f"pgbouncer: {command}: {done.stderr.decode(errors='replace')}")
         return done.stdout.decode()
 
 

@@ -335,7 +335,7 @@ static void test_sqlite_keys(void **state)
     run(f, "CREATE TABLE a (k INTEGER PRIMARY KEY, v TEXT UNIQUE)");
     found = look(f, f->sink, "a", NULL);
     assert_int_equal(found->nkeys, 2);
-    assert_true(found->keys[0].primary && !found->columns[0].nullable);
+    assert_true(found->keys[0].primary && !found->columns[0].nullable && found->columns[0].numbered);
     foreign_free(found);
     run(f, "CREATE TABLE b (k TEXT COLLATE NOCASE PRIMARY KEY)");
     found = look(f, f->sink, "b", NULL);

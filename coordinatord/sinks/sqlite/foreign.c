@@ -155,6 +155,15 @@ static const char index_keys[] =
     " FROM pragma_index_list(?1) AS l, pragma_index_xinfo(l.name) AS x"
     " WHERE l.\"unique\" AND NOT l.partial AND x.key) ORDER BY origin <> 'pk', seq, seqno";
 
+static int read_all_keys(struct sink *s, const char *table, struct foreign_table *t, struct tl_error *err)
+{
+    if (read_keys(s, table, number_key, t, err))
+        return -1;
+    if (t->nkeys)
+        t->columns[t->keys[0].columns[0]].numbered = true;
+    return read_keys(s, table, index_keys, t, err);
+}
+
 /* --- the table --- */
 
 /* 1: made by us, and no one else's; 0; -1 with *err. */
@@ -210,8 +219,7 @@ int table_foreign(struct sink *s, const char *table, const struct tl_schema *wan
         return ours < 0 ? -1 : 0;
     if (find_obstacle(s, table, out, err) == 0 &&
         (!*out || (*out)->obstacle[0] ||
-         (read_columns(s, table, wanted, *out, err) == 0 && read_keys(s, table, number_key, *out, err) == 0 &&
-          read_keys(s, table, index_keys, *out, err) == 0)))
+         (read_columns(s, table, wanted, *out, err) == 0 && read_all_keys(s, table, *out, err) == 0)))
         return 0;
     foreign_free(*out);
     *out = NULL;
