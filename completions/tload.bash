@@ -61,7 +61,7 @@ _tload()
     *) case "$command $cur" in
     ' -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     ' '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors help version' ;;
-    'define-table -'*) words='--key --schema --infer --yes --header --format --delimiter --quote --null --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'define-table -'*) words='--key --schema --infer --from-sink --adopt --yes --header --format --delimiter --quote --null --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tables -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'describe -'*) words='--version --history --diff --coordinator --tenant --token-file --json --quiet --help ' ;;
     'alter -'*) words='--add --drop --rename --type --default --no-default --nullable --order --if-version --dry-run --coordinator --tenant --token-file --json --quiet --help --version' ;;

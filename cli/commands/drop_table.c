@@ -9,30 +9,33 @@ static const struct option options[] = {
     {.name = NULL},
 };
 
-/* 1: yes, 0: no, -1 with *err: nobody can be asked. */
-static int ask(const char *table, struct tl_error *err)
+static int check_terminal(struct tl_error *err)
+{
+    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
+        return 0;
+    return tl_fail(err, TL_E_USAGE,
+                   "drop-table asks before it does, and there is no terminal to ask on: add '--yes'");
+}
+
+static bool ask(const char *table, bool adopted)
 {
     char answer[16];
 
-    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
-        return tl_fail(err, TL_E_USAGE,
-                       "drop-table asks before it does, and there is no terminal to ask on: add '--yes'");
-    fprintf(stderr, "Drop table %s and all of its rows? [y/N] ", table);
+    fprintf(stderr,
+            adopted ? "Forget table %s? It stays in the data sink. [y/N] "
+                    : "Drop table %s and all of its rows? [y/N] ",
+            table);
     fflush(stderr);
     if (!fgets(answer, sizeof answer, stdin))
-        return 0;
+        return false;
     return strcmp(answer, "y\n") == 0 || strcmp(answer, "Y\n") == 0 || strcmp(answer, "yes\n") == 0;
 }
 
-static int drop(struct cli *cli, const char *table, struct tl_error *err)
+static int drop(struct cli *cli, struct coordinator *c, const char *table, bool adopted, struct tl_error *err)
 {
-    struct coordinator *c = coordinator_open(cli->settings, err);
-    json_t *was = NULL, *json = NULL;
-    int rc = c ? coordinator_table_get(c, table, 0, &was, err) : -1;
-    bool adopted = json_is_true(json_object_get(was, "adopted"));
+    json_t *json = NULL;
+    int rc = coordinator_table_drop(c, table, err);
 
-    if (!rc)
-        rc = coordinator_table_drop(c, table, err);
     if (!rc && cli->json) {
         json = json_pack("{s:s, s:b, s:b}", "table", table, "dropped", 1, "adopted", adopted);
         rc = json ? output_json(&cli->out, json, err) : tl_fail_nomem(err);
@@ -41,22 +44,30 @@ static int drop(struct cli *cli, const char *table, struct tl_error *err)
         cli_note(cli,
                  adopted ? "forgot table %s; it stays in the data sink, with its rows" : "dropped table %s",
                  table);
-    json_decref(was);
     json_decref(json);
-    coordinator_close(c);
     return rc;
 }
 
 static int run(struct cli *cli, const struct args *args, struct tl_error *err)
 {
     const char *table = args->operand[0];
-    int yes = args_flag(args, "yes") ? 1 : ask(table, err);
+    bool sure = args_flag(args, "yes"), adopted;
+    struct coordinator *c;
+    json_t *was = NULL;
+    int rc;
 
-    if (yes < 0)
+    if (!sure && check_terminal(err))
         return -1;
-    if (!yes)
-        return tl_fail(err, TL_E_REFUSED, "table %s is left as it is", table);
-    return drop(cli, table, err);
+    c = coordinator_open(cli->settings, err);
+    rc = c ? coordinator_table_get(c, table, 0, &was, err) : -1;
+    adopted = json_is_true(json_object_get(was, "adopted"));
+    if (!rc && !sure && !ask(table, adopted))
+        rc = tl_fail(err, TL_E_REFUSED, "table %s is left as it is", table);
+    if (!rc)
+        rc = drop(cli, c, table, adopted, err);
+    json_decref(was);
+    coordinator_close(c);
+    return rc;
 }
 
 const struct command command_drop_table = {

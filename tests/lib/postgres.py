@@ -2,6 +2,8 @@
 """A PostgreSQL of the tests: the service, queries by psql, a session that holds a lock, a cable that is cut at a COMMIT,
 a pooler."""
 
+import csv
+import io
 import os
 import re
 import signal
@@ -110,13 +112,15 @@ class Pooler:
         self.process = None
 
     def start(self):
-        config = os.path.join(self.dir, "pgbouncer.ini")
+        config, users = (os.path.join(self.dir, name) for name in ("pgbouncer.ini", "pgbouncer.users"))
+        with open(users, "w", encoding="ascii") as f:
+            f.write('"postgres" ""\n')
         with open(config, "w", encoding="ascii") as f:
             f.write(
                 f"[databases]\n* = host=127.0.0.1 port={self.server.port} user=postgres\n"
                 f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
-                f"auth_type = any\npool_mode = transaction\ndefault_pool_size = {self.CONNECTIONS}\n"
-                f"server_login_retry = 1\n"
+                f"auth_type = trust\nauth_file = {users}\nadmin_users = postgres\n"
+                f"pool_mode = transaction\ndefault_pool_size = {self.CONNECTIONS}\nserver_login_retry = 1\n"
             )
         # It refuses to run as root.
         as_user = ["-u", "postgres"] if os.geteuid() == 0 else []
@@ -136,29 +140,28 @@ class Pooler:
 
     def clients(self):
         """How many clients there are of tload's."""
-        lines = self._console("show clients").splitlines()
-        return sum("|tload|" in line for line in lines)
+        return sum(client["application_name"] == "tload" for client in self._console("show clients"))
 
     def servers(self):
         """The process ids of its connections of the server."""
-        return {line.split("|")[13] for line in self._console("show servers").splitlines()}
+        return {connection["remote_pid"] for connection in self._console("show servers")}
 
     def _answers(self):
         if self.process.poll() is not None:
             raise AssertionError(f"pgbouncer ended: {self.process}")
         try:
-            return self._console("show version") != ""
+            return bool(self._console("show version"))
         except AssertionError:
             return False
 
     def _console(self, command):
         done = subprocess.run(
-            ["psql", "-XqAt", f"postgresql://postgres@127.0.0.1:{self.port}/pgbouncer", "-c", command],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=scaled(30), check=False,
+            ["psql", "-Xq", "--csv", f"postgresql://postgres@127.0.0.1:{self.port}/pgbouncer", "-c", command],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=scaled(30), check=False, text=True,
         )
         if done.returncode:
-            raise AssertionError(f"pgbouncer: {command}: {done.stderr.decode(errors='replace')}")
-        return done.stdout.decode()
+            raise AssertionError(f"pgbouncer: {command}: {done.stderr}")
+        return list(csv.DictReader(io.StringIO(done.stdout)))
 
 
 class Session:
