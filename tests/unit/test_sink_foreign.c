@@ -477,6 +477,24 @@ static void test_postgresql_obstacles(void **state)
     }
 }
 
+/* Whoever looks has somebody waiting for the answer. */
+static void test_postgresql_patience(void **state)
+{
+    struct fixture *f = *state;
+    struct sink_conf conf = {
+        .url = f->url, .tenant = "acme", .read_only = true, .foreign = true, .patience_ms = 300};
+    PGconn *holder = postgresql_connect(f->url);
+    struct foreign_table *found;
+    struct sink *s = f->ops->open(&conf, &f->err);
+
+    assert_non_null(s);
+    PQclear(postgresql_run(holder, "BEGIN; LOCK TABLE pg_catalog.pg_attrdef IN ACCESS EXCLUSIVE MODE"));
+    FAILS(f->ops->foreign(s, "orders", NULL, &found, &f->err), TL_E_UNAVAILABLE);
+    assert_null(found);
+    f->ops->close(s);
+    PQfinish(holder);
+}
+
 static const struct sink_test sqlite_own[] = {
     {"types", test_sqlite_types, setup_open},
     {"keys", test_sqlite_keys, setup_open},
@@ -487,6 +505,7 @@ static const struct sink_test postgresql_own[] = {
     {"types", test_postgresql_types, setup_open},
     {"defaults", test_postgresql_defaults, setup_open},
     {"obstacles", test_postgresql_obstacles, setup_open},
+    {"patience", test_postgresql_patience, setup_theirs},
 };
 
 int main(void)
