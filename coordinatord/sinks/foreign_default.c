@@ -105,7 +105,11 @@ static int canonical(const struct tl_type *type, struct tl_str value, char **out
     tl_buf_init(&scratch, 2 * CONSTANT_MAX);
     verdict = tl_type_canon(type, value, &scratch, &text, &why);
     if (verdict == TL_VALUE_OK) {
-        *out = strndup(text.ptr, text.len);
+        *out = malloc(text.len + 1);
+        if (*out) {
+            memcpy(*out, text.ptr, text.len);
+            (*out)[text.len] = '\0';
+        }
         rc = *out ? 1 : tl_fail_nomem(err);
     } else if (verdict == TL_VALUE_NOMEM) {
         rc = tl_fail_nomem(err);
