@@ -47,6 +47,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         query = dict(urllib.parse.parse_qsl(url.query))
         if parts == ["tables"]:
             self.answer({"tables": [TABLE] * self.server.tables, "next": None})
+        elif parts == ["tables", "orders"]:
+            self.answer({**TABLE, "adopted": self.server.adopted})
         elif parts == ["uploads", "u1"]:
             with self.server.changed:
                 self.server.changed.wait_for(
@@ -77,6 +79,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     tables = 1
+    adopted = False
     rejected = 2
 
     def __init__(self, path):
@@ -207,11 +210,13 @@ class Cli(unittest.TestCase):
     def test_dropping_asks(self):
         _, err = self.tload("drop-table", "orders", exit=2)
         self.assertIn("add '--yes'", err)
-        self.assertIn("orders", self.on_terminal("drop-table", "orders", typed=b"n\n", exit=2))
+        self.assertIn("and all of its rows", self.on_terminal("drop-table", "orders", typed=b"n\n", exit=2))
         self.assertEqual(self.server.dropped, [])
         self.on_terminal("drop-table", "orders", typed=b"y\n")
         self.tload("drop-table", "orders", "--yes")
         self.assertEqual(self.server.dropped, ["/v1/tenants/default/tables/orders"] * 2)
+        self.server.adopted = True
+        self.assertIn("It stays in the data sink.", self.on_terminal("drop-table", "orders", typed=b"n\n", exit=2))
 
     def on_terminal(self, *arguments, typed=b"", exit=0, when=b""):
         """Runs tload on a terminal, types once `when` is shown, and returns all that was shown."""
