@@ -246,11 +246,10 @@ static enum tl_error_code code_of_status(long status)
         return TL_E_TOO_LARGE;
     case 502:
     case 503:
+    case 507:
         return TL_E_UNAVAILABLE;
     case 504:
         return TL_E_TIMEOUT;
-    case 507:
-        return TL_E_NO_SPACE;
     default:
         return status < 500 ? TL_E_REFUSED : TL_E_FATAL;
     }
@@ -280,6 +279,8 @@ static int problem(const struct exchange *x, long status, struct tl_error *err)
 
     if (name)
         code = code_of_name(name, code);
+    if (code == TL_E_NO_SPACE) /* there, not here */
+        code = TL_E_UNAVAILABLE;
     if (detail)
         tl_fail(err, code, "%s", detail);
     else
