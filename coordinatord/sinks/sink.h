@@ -4,16 +4,17 @@
  * line in sinks.def; tests/unit/test_sink_contract.c runs over all of them.
  *
  * A struct sink is one connection to one tenant's data: its tables, and beside them the ledger (what was
- * applied of which upload), the offsets (up to where a topic's partition was applied) and the applied schema
- * versions. All of it changes in one transaction or not at all; that is what makes re-delivery harmless. The
+ * applied of which upload), the offsets (up to where a topic's partition was applied, but for the messages that
+ * are owed) and the applied schema versions. All of it changes in one transaction or not at all; that is what makes re-delivery harmless. The
  * rules (what is a duplicate, what is a gap) are the feeder's, in pipeline/; a sink only stores and finds.
  *
  * Thread: a connection is used by one thread at a time, its owner's. Several connections to the same tenant,
  * in several processes, MUST be safe beside each other; what they may do to each other is to wait, or to fail
  * with a retriable error.
  *
- * Errors: TL_E_FENCED only from offset_move. TL_E_UNAVAILABLE, TL_E_NO_SPACE, TL_E_AGAIN (locked, deadlock,
- * serialization): the caller rolls back, waits and does the transaction again. TL_E_FATAL: it can't work
+ * Errors: TL_E_FENCED only from offset_move and settle. TL_E_UNAVAILABLE, TL_E_NO_SPACE, TL_E_AGAIN (deadlock,
+ * serialization, the whole sink locked), TL_E_LOCKED (one table or row, for longer than is waited for): the
+ * caller rolls back, waits and does the transaction again. TL_E_FATAL: it can't work
  * without somebody's help; the caller waits as well, and says so. After any error within a transaction the
  * only call allowed is rollback. No call prints.
  */
@@ -154,9 +155,22 @@ struct sink_ops {
     /* Fills seqs[0..n) with last_seq of an upload in partitions 0..n-1, 0 where there is no row. */
     int (*last_seqs)(struct sink *s, const char *upload, int32_t n, int64_t *seqs, struct tl_error *err);
 
+    /* 1 and the offset of the first message that is owed to the table in a topic's partition; 0: none is. */
+    int (*owed_first)(struct sink *s, const char *topic, int32_t partition, const char *table,
+                      int64_t *offset, struct tl_error *err);
+    /*
+     * Calls `each` for the tables that something is owed to in a topic's partition, with the offset of the first
+     * such message; not for longer than it returns 0. It must not use the sink.
+     */
+    int (*owed_tables)(struct sink *s, const char *topic, int32_t partition,
+                       int (*each)(void *app, const char *table, int64_t offset, struct tl_error *err),
+                       void *app, struct tl_error *err);
+
     /* --- the transaction --- */
 
     int (*begin)(struct sink *s, struct tl_error *err);
+    /* Until it ends, a table or row that somebody has locked is waited for no longer than this. */
+    int (*patience)(struct sink *s, int ms, struct tl_error *err);
     /*
      * Brings the table to this version: creates it, changes it, or drops it (schema->dropped). A version that
      * is applied already, or that is of an older table_id, changes nothing. A table in the way that is not
@@ -180,7 +194,19 @@ struct sink_ops {
      */
     int (*refused_put)(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t attempt,
                        struct tl_error *err);
-    /* Compare and set: TL_E_FENCED when the stored offset is not `from` (0: none stored). */
+    /* This message is not applied though the offset moves past it. A second time it changes nothing. */
+    int (*owe)(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t offset,
+               struct tl_error *err);
+    /*
+     * The message is owed no more. TL_E_FENCED when it is not: then somebody else has applied it. Of two
+     * connections at the same message the second one waits for what becomes of the first one's transaction.
+     */
+    int (*settle)(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t offset,
+                  struct tl_error *err);
+    /*
+     * Compare and set: TL_E_FENCED when the stored offset is not `from` (0: none stored); also when `to` is the
+     * same.
+     */
     int (*offset_move)(struct sink *s, const char *topic, int32_t partition, int64_t from, int64_t to,
                        struct tl_error *err);
     /*

@@ -2,6 +2,7 @@
 /* What only PostgreSQL does, and what it takes from several connections at once. */
 #include <pthread.h>
 
+#include "shared/base/clock.h"
 #include "tests/unit/sink_fixture.h"
 
 static void test_urls(void **state)
@@ -98,7 +99,7 @@ static void test_opened_at_once(void **state)
         f->ops->close(openers[i].sink);
     }
     pthread_barrier_destroy(&start);
-    expect(f, "SELECT count(*), max(version) FROM tload.layout", "1|1\n");
+    expect(f, "SELECT count(*), max(version) FROM tload.layout", "1|2\n");
 }
 
 static void test_applied_at_once(void **state)
@@ -110,7 +111,7 @@ static void test_applied_at_once(void **state)
     OK(f->ops->begin(f->sink, &f->err));
     OK(f->ops->apply_schema(f->sink, f->orders, &f->err));
     OK(f->ops->begin(other, &f->err));
-    FAILS(f->ops->apply_schema(other, f->orders, &f->err), TL_E_AGAIN);
+    FAILS(f->ops->apply_schema(other, f->orders, &f->err), TL_E_LOCKED);
     f->ops->rollback(other);
     OK(f->ops->commit(f->sink, &f->err));
     OK(f->ops->begin(other, &f->err));
@@ -168,7 +169,7 @@ static void test_change_waits_for_writers(void **state)
     OK(f->ops->begin(f->sink, &f->err));
     OK(write_rows(f, f->sink, v1, NULL, "1\ta1\tb1\n", NULL, NULL));
     OK(f->ops->begin(other, &f->err));
-    FAILS(f->ops->apply_schema(other, v2, &f->err), TL_E_AGAIN);
+    FAILS(f->ops->apply_schema(other, v2, &f->err), TL_E_LOCKED);
     f->ops->rollback(other);
     OK(write_rows(f, f->sink, v1, NULL, "2\ta2\tb2\n", NULL, NULL));
     OK(f->ops->commit(f->sink, &f->err));
@@ -332,10 +333,17 @@ static void test_locked(void **state)
 {
     struct fixture *f = *state;
     PGconn *conn = postgresql_connect(f->url);
+    int64_t began;
 
     PQclear(postgresql_run(conn, "BEGIN; LOCK TABLE acme.orders IN ACCESS EXCLUSIVE MODE"));
     OK(f->ops->begin(f->sink, &f->err));
-    FAILS(write_rows(f, f->sink, f->orders, NULL, "1\ta\t1\n", NULL, NULL), TL_E_AGAIN);
+    FAILS(write_rows(f, f->sink, f->orders, NULL, "1\ta\t1\n", NULL, NULL), TL_E_LOCKED);
+    f->ops->rollback(f->sink);
+    OK(f->ops->begin(f->sink, &f->err));
+    began = tl_clock_ms();
+    OK(f->ops->patience(f->sink, 10, &f->err));
+    FAILS(write_rows(f, f->sink, f->orders, NULL, "1\ta\t1\n", NULL, NULL), TL_E_LOCKED);
+    assert_true(tl_clock_ms() - began < 900);
     f->ops->rollback(f->sink);
     PQfinish(conn);
     put(f, f->orders, NULL, "1\ta\t1\n");

@@ -5,7 +5,7 @@
 
 #include "shared/base/clock.h"
 
-enum { LAYOUT = 1, SERVER_VERSION = 120000 };
+enum { LAYOUT = 2, SERVER_VERSION = 120000 };
 
 /*
  * A transaction waits for locks only as long as its caller can do without it, and one whose process has gone
@@ -14,7 +14,7 @@ enum { LAYOUT = 1, SERVER_VERSION = 120000 };
  */
 static const char begin[] =
     "BEGIN ISOLATION LEVEL READ COMMITTED; "
-    "SET LOCAL lock_timeout = '2s'; "
+    "SET LOCAL lock_timeout = '1s'; "
     "SET LOCAL statement_timeout = '5min'; "
     "SET LOCAL idle_in_transaction_session_timeout = '60s'; "
     "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'; "
@@ -40,9 +40,13 @@ static const char layout[] =
     "CREATE TABLE IF NOT EXISTS tload.refused (tenant text NOT NULL, upload text NOT NULL,"
     " partition integer NOT NULL, seq bigint NOT NULL, attempt bigint NOT NULL,"
     " PRIMARY KEY (tenant, upload, partition, seq)); "
+    "CREATE TABLE IF NOT EXISTS tload.owed (tenant text NOT NULL, topic text NOT NULL,"
+    " partition integer NOT NULL, table_name text NOT NULL, message bigint NOT NULL,"
+    " PRIMARY KEY (tenant, topic, partition, table_name, message)); "
     "CREATE TABLE IF NOT EXISTS tload.layout (version integer NOT NULL); "
-    "INSERT INTO tload.layout SELECT 1 WHERE NOT EXISTS (SELECT FROM tload.layout); ";
-_Static_assert(LAYOUT == 1, "the last line of layout[] says it too");
+    "INSERT INTO tload.layout SELECT 2 WHERE NOT EXISTS (SELECT FROM tload.layout); "
+    "UPDATE tload.layout SET version = 2 WHERE version < 2; ";
+_Static_assert(LAYOUT == 2, "the last line of layout[] says it too");
 
 /* --- statements --- */
 
@@ -200,12 +204,12 @@ static int check_tenant(const char *tenant, struct tl_error *err)
     return 0;
 }
 
-/* What there is of the ledger's layout and of the tenant's schema. */
-static int look_around(struct sink *s, bool *ledger, bool *schema, struct tl_error *err)
+/* Which version of the ledger's layout is there, 0: none, and whether the tenant's schema is. */
+static int look_around(struct sink *s, int64_t *version, bool *schema, struct tl_error *err)
 {
     struct params p;
     PGresult *r;
-    int64_t version = 0;
+    bool made;
 
     params_of(&p, s);
     r = pg_ask(s,
@@ -214,17 +218,18 @@ static int look_around(struct sink *s, bool *ledger, bool *schema, struct tl_err
                &p, "opening the data sink", err);
     if (!r)
         return -1;
-    *ledger = pg_bool(r, 0, 0);
+    made = pg_bool(r, 0, 0);
     *schema = pg_bool(r, 0, 1);
+    *version = 0;
     PQclear(r);
-    if (!*ledger)
+    if (!made)
         return 0;
     r = pg_ask(s, "SELECT max(version) FROM tload.layout", NULL, "opening the data sink", err);
     if (!r)
         return -1;
-    version = pg_int(r, 0, 0);
+    *version = pg_int(r, 0, 0);
     PQclear(r);
-    if (version > LAYOUT)
+    if (*version > LAYOUT)
         return tl_fail(err, TL_E_FATAL, "the data was written by a later version of coordinatord");
     return 0;
 }
@@ -253,16 +258,17 @@ static int make(struct sink *s, bool ledger, bool schema, struct tl_error *err)
 
 static int open_tenant(struct sink *s, const struct sink_conf *conf, struct tl_error *err)
 {
-    bool ledger, schema;
+    int64_t version;
+    bool schema;
 
     if (check_tenant(conf->tenant, err) || connect_to(s, conf->url, err) ||
-        look_around(s, &ledger, &schema, err))
+        look_around(s, &version, &schema, err))
         return -1;
-    if ((ledger && schema) || conf->foreign)
+    if (conf->foreign || (schema && (version == LAYOUT || (version && conf->read_only))))
         return 0;
     if (conf->read_only)
         return tl_fail(err, TL_E_NOT_FOUND, "tenant %s has no data yet", conf->tenant);
-    return make(s, ledger, schema, err);
+    return make(s, version == LAYOUT, schema, err);
 }
 
 struct sink *pg_open(const struct sink_conf *conf, struct tl_error *err)
@@ -319,6 +325,16 @@ int pg_begin(struct sink *s, struct tl_error *err)
     s->transactions++;
     s->epoch++;
     return 0;
+}
+
+int pg_patience(struct sink *s, int ms, struct tl_error *err)
+{
+    char sql[60];
+
+    if (pg_in_transaction(s, err))
+        return -1;
+    snprintf(sql, sizeof sql, "SET LOCAL lock_timeout = %d", ms);
+    return exec(s, sql, "setting how long to wait for a lock", err);
 }
 
 int pg_commit(struct sink *s, struct tl_error *err)

@@ -90,6 +90,7 @@ int pg_check_url(const char *url, struct tl_error *err);
 struct sink *pg_open(const struct sink_conf *conf, struct tl_error *err);
 void pg_close(struct sink *s);
 int pg_begin(struct sink *s, struct tl_error *err);
+int pg_patience(struct sink *s, int ms, struct tl_error *err);
 int pg_commit(struct sink *s, struct tl_error *err);
 void pg_rollback(struct sink *s);
 
@@ -226,6 +227,15 @@ int pg_refused_get(struct sink *s, const char *upload, int32_t partition, int64_
                    struct tl_error *err);
 int pg_refused_put(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t attempt,
                    struct tl_error *err);
+int pg_owed_first(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t *offset,
+                  struct tl_error *err);
+int pg_owed_tables(struct sink *s, const char *topic, int32_t partition,
+                   int (*each)(void *app, const char *table, int64_t offset, struct tl_error *err), void *app,
+                   struct tl_error *err);
+int pg_owe(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t offset,
+           struct tl_error *err);
+int pg_settle(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t offset,
+              struct tl_error *err);
 int pg_progress(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err);
 int pg_last_seqs(struct sink *s, const char *upload, int32_t n, int64_t *seqs, struct tl_error *err);
 int pg_forget(struct sink *s, const char *upload, struct tl_error *err);

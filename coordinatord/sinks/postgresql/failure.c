@@ -10,7 +10,7 @@ static const struct {
     enum tl_error_code code;
 } meanings[] = {
     {"53100", TL_E_NO_SPACE},    /* disk_full */
-    {"55P03", TL_E_AGAIN},       /* lock_not_available: lock_timeout */
+    {"55P03", TL_E_LOCKED},      /* lock_not_available: lock_timeout */
     {"55006", TL_E_AGAIN},       /* object_in_use */
     {"57014", TL_E_AGAIN},       /* query_canceled: statement_timeout, or somebody did */
     {"25006", TL_E_UNAVAILABLE}, /* read_only_sql_transaction: a standby, maybe not for long */

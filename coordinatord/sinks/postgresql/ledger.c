@@ -218,6 +218,99 @@ int pg_refused_put(struct sink *s, const char *upload, int32_t partition, int64_
     return 0;
 }
 
+static void params_owed(struct params *p, const struct sink *s, const char *topic, int32_t partition)
+{
+    params_of(p, s);
+    params_text(p, topic);
+    params_int(p, partition);
+}
+
+int pg_owed_first(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t *offset,
+                  struct tl_error *err)
+{
+    struct params p;
+    PGresult *r;
+    int found;
+
+    params_owed(&p, s, topic, partition);
+    params_text(&p, table);
+    r = pg_ask(
+        s,
+        "SELECT message FROM tload.owed"
+        " WHERE tenant = $1 AND topic = $2 AND partition = $3 AND table_name = $4 ORDER BY message LIMIT 1",
+        &p, "reading what is owed", err);
+    if (!r)
+        return -1;
+    found = PQntuples(r);
+    if (found)
+        *offset = pg_int(r, 0, 0);
+    PQclear(r);
+    return found;
+}
+
+int pg_owed_tables(struct sink *s, const char *topic, int32_t partition,
+                   int (*each)(void *app, const char *table, int64_t offset, struct tl_error *err), void *app,
+                   struct tl_error *err)
+{
+    struct params p;
+    PGresult *r;
+    int rc = 0;
+
+    params_owed(&p, s, topic, partition);
+    r = pg_ask(s,
+               "SELECT table_name, min(message) FROM tload.owed"
+               " WHERE tenant = $1 AND topic = $2 AND partition = $3 GROUP BY table_name",
+               &p, "reading what is owed", err);
+    if (!r)
+        return -1;
+    for (int i = 0; !rc && i < PQntuples(r); i++)
+        rc = each(app, PQgetvalue(r, i, 0), pg_int(r, i, 1), err);
+    PQclear(r);
+    return rc ? -1 : 0;
+}
+
+int pg_owe(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t offset,
+           struct tl_error *err)
+{
+    struct params p;
+
+    if (pg_in_transaction(s, err))
+        return -1;
+    params_owed(&p, s, topic, partition);
+    params_text(&p, table);
+    params_int(&p, offset);
+    if (pg_run(
+            s,
+            "INSERT INTO tload.owed (tenant, topic, partition, table_name, message) VALUES ($1, $2, $3, $4, $5)"
+            " ON CONFLICT DO NOTHING",
+            &p, "writing down what is owed", err) < 0)
+        return -1;
+    return 0;
+}
+
+int pg_settle(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t offset,
+              struct tl_error *err)
+{
+    struct params p;
+    int64_t settled;
+
+    if (pg_in_transaction(s, err))
+        return -1;
+    params_owed(&p, s, topic, partition);
+    params_text(&p, table);
+    params_int(&p, offset);
+    settled = pg_run(s,
+                     "DELETE FROM tload.owed WHERE tenant = $1 AND topic = $2 AND partition = $3"
+                     " AND table_name = $4 AND message = $5",
+                     &p, "settling what is owed", err);
+    if (settled < 0)
+        return -1;
+    if (settled == 0)
+        return tl_fail(err, TL_E_FENCED, "%s [%d] @%lld is not owed: another process has taken over", topic,
+                       (int)partition, (long long)offset);
+    return 0;
+}
+
 int pg_progress(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err)
 {
     struct params p;

@@ -206,7 +206,7 @@ static int lock(struct sink *s, const char *table, struct tl_error *err)
         return -1;
     got = pg_bool(r, 0, 0);
     PQclear(r);
-    return got ? 0 : tl_fail(err, TL_E_AGAIN, "table %s is being changed by another connection", table);
+    return got ? 0 : tl_fail(err, TL_E_LOCKED, "table %s is being changed by another connection", table);
 }
 
 static bool is_late(const struct applied *a, const struct tl_schema *schema)

@@ -11,7 +11,7 @@
 #include "shared/base/dirs.h"
 
 enum {
-    LAYOUT = 2,          /* of the _tload_ tables: PRAGMA user_version */
+    LAYOUT = 3,          /* of the _tload_ tables: PRAGMA user_version */
     BUSY_OPEN_MS = 2000, /* how long to wait for another writer, when the file is made */
     BUSY_MS = 50,        /* and in a begin; the caller comes again */
     PATH_LONGEST = 1024
@@ -45,9 +45,12 @@ static const char *const layout[] = {
     " PRIMARY KEY (upload, partition, stage)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS _tload_refused (upload TEXT NOT NULL, partition INTEGER NOT NULL,"
     " seq INTEGER NOT NULL, attempt INTEGER NOT NULL, PRIMARY KEY (upload, partition, seq)) WITHOUT ROWID",
-    "PRAGMA user_version = 2",
+    "CREATE TABLE IF NOT EXISTS _tload_owed (topic TEXT NOT NULL, partition INTEGER NOT NULL,"
+    " table_name TEXT NOT NULL, message INTEGER NOT NULL,"
+    " PRIMARY KEY (topic, partition, table_name, message)) WITHOUT ROWID",
+    "PRAGMA user_version = 3",
 };
-_Static_assert(LAYOUT == 2, "the last line of layout[] says it too");
+_Static_assert(LAYOUT == 3, "the last line of layout[] says it too");
 
 static const char *const queries[QUERY_COUNT] = {
 #define X(id, sql) [QUERY_##id] = sql,
@@ -269,6 +272,13 @@ int connection_begin(struct sink *s, struct tl_error *err)
     sqlite3_stmt *stmt = connection_query(s, QUERY_BEGIN, err);
 
     return stmt ? connection_run(s, stmt, "beginning a transaction", err) : -1;
+}
+
+int connection_patience(struct sink *s, int ms, struct tl_error *err)
+{
+    /* Only a begin waits here: from then on the whole file is this connection's. */
+    (void)ms;
+    return connection_in_transaction(s, err);
 }
 
 int connection_commit(struct sink *s, struct tl_error *err)

@@ -65,6 +65,7 @@ int connection_check_url(const char *url, struct tl_error *err);
 struct sink *connection_open(const struct sink_conf *conf, struct tl_error *err);
 void connection_close(struct sink *s);
 int connection_begin(struct sink *s, struct tl_error *err);
+int connection_patience(struct sink *s, int ms, struct tl_error *err);
 int connection_commit(struct sink *s, struct tl_error *err);
 void connection_rollback(struct sink *s);
 
@@ -138,6 +139,15 @@ int ledger_refused_get(struct sink *s, const char *upload, int32_t partition, in
                        struct tl_error *err);
 int ledger_refused_put(struct sink *s, const char *upload, int32_t partition, int64_t seq, int64_t attempt,
                        struct tl_error *err);
+int ledger_owed_first(struct sink *s, const char *topic, int32_t partition, const char *table,
+                      int64_t *offset, struct tl_error *err);
+int ledger_owed_tables(struct sink *s, const char *topic, int32_t partition,
+                       int (*each)(void *app, const char *table, int64_t offset, struct tl_error *err),
+                       void *app, struct tl_error *err);
+int ledger_owe(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t offset,
+               struct tl_error *err);
+int ledger_settle(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t offset,
+                  struct tl_error *err);
 int ledger_progress(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err);
 int ledger_last_seqs(struct sink *s, const char *upload, int32_t n, int64_t *seqs, struct tl_error *err);
 int ledger_forget(struct sink *s, const char *upload, struct tl_error *err);

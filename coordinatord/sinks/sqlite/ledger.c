@@ -193,6 +193,80 @@ int ledger_refused_put(struct sink *s, const char *upload, int32_t partition, in
     return connection_run(s, stmt, "writing the ledger of refused rows", err);
 }
 
+int ledger_owed_first(struct sink *s, const char *topic, int32_t partition, const char *table,
+                      int64_t *offset, struct tl_error *err)
+{
+    sqlite3_stmt *stmt = connection_query(s, QUERY_OWED_FIRST, err);
+    int found;
+
+    if (!stmt)
+        return -1;
+    bind(stmt, topic, partition);
+    sqlite3_bind_text(stmt, 3, table, -1, SQLITE_STATIC);
+    found = step(s, stmt, "reading what is owed", err);
+    if (found <= 0)
+        return found;
+    found = sqlite3_column_type(stmt, 0) != SQLITE_NULL;
+    if (found)
+        *offset = sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return found;
+}
+
+int ledger_owed_tables(struct sink *s, const char *topic, int32_t partition,
+                       int (*each)(void *app, const char *table, int64_t offset, struct tl_error *err),
+                       void *app, struct tl_error *err)
+{
+    sqlite3_stmt *stmt = connection_query(s, QUERY_OWED_TABLES, err);
+    char table[TL_NAME_MAX + 1];
+    int found;
+
+    if (!stmt)
+        return -1;
+    bind(stmt, topic, partition);
+    while ((found = step(s, stmt, "reading what is owed", err)) > 0) {
+        copy(stmt, 0, table, sizeof table);
+        if (each(app, table, sqlite3_column_int64(stmt, 1), err)) {
+            sqlite3_reset(stmt);
+            return -1;
+        }
+    }
+    return found;
+}
+
+static int run_owed(struct sink *s, enum query q, const char *topic, int32_t partition, const char *table,
+                    int64_t offset, struct tl_error *err)
+{
+    sqlite3_stmt *stmt;
+
+    if (connection_in_transaction(s, err))
+        return -1;
+    stmt = connection_query(s, q, err);
+    if (!stmt)
+        return -1;
+    bind(stmt, topic, partition);
+    sqlite3_bind_text(stmt, 3, table, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 4, offset);
+    return connection_run(s, stmt, "writing down what is owed", err);
+}
+
+int ledger_owe(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t offset,
+               struct tl_error *err)
+{
+    return run_owed(s, QUERY_OWE, topic, partition, table, offset, err);
+}
+
+int ledger_settle(struct sink *s, const char *topic, int32_t partition, const char *table, int64_t offset,
+                  struct tl_error *err)
+{
+    if (run_owed(s, QUERY_SETTLE, topic, partition, table, offset, err))
+        return -1;
+    if (sqlite3_changes(s->db) == 0)
+        return tl_fail(err, TL_E_FENCED, "%s [%d] @%lld is not owed: another process has taken over", topic,
+                       (int)partition, (long long)offset);
+    return 0;
+}
+
 int ledger_progress(struct sink *s, const char *upload, struct upload_progress *out, struct tl_error *err)
 {
     sqlite3_stmt *stmt = connection_query(s, QUERY_PROGRESS, err);
