@@ -4,10 +4,11 @@
  * and before the broker itself could delete something that is not there is an alarm.
  *
  *   import-error [i]      before where the errors role is       ─┐ as the sink says
- *   validated-input [i]   before where the sink role is         ─┘
+ *   validated-input [i]   before where the sink role is, and    ─┘
+ *                         before the first message that is owed to a table
  *   raw-input [i]         before where the validators are (committed in Kafka), and before what the sink has still
- *                         to apply: the first message that it has not applied names its raw batch, which it reads
- *                         again when a row is refused
+ *                         to apply: the first message that it has not applied, or owes, names its raw batch, which
+ *                         it reads again when a row is refused
  *
  * Why what the first pending message names is enough: a validator sends the batches of a partition in their order,
  * from an offset that it committed on, which it did when all before was acked. So whatever stands before a message in
@@ -118,6 +119,16 @@ static int trim_partition(struct trim *p, int32_t partition, int64_t applied, in
                : 0;
 }
 
+static int on_owed(void *app, const char *table, int64_t offset, struct tl_error *err)
+{
+    int64_t *applied = app;
+
+    (void)table;
+    (void)err;
+    *applied = TL_MIN(*applied, offset);
+    return 0;
+}
+
 static int read_offsets(struct trim *p, struct sink *sink, int64_t *applied, int64_t *stored, int64_t *sum,
                         struct tl_error *err)
 {
@@ -126,7 +137,9 @@ static int read_offsets(struct trim *p, struct sink *sink, int64_t *applied, int
 
     *sum = 0;
     for (int32_t n = 0; n < t->row.partitions; n++) {
+        /* In this order: what is owed was owed when the offset moved past it, and not later. */
         if (ops->offset(sink, t->topic[TL_TOPIC_VALIDATED_INPUT], n, &applied[n], err) < 0 ||
+            ops->owed_tables(sink, t->topic[TL_TOPIC_VALIDATED_INPUT], n, on_owed, &applied[n], err) < 0 ||
             ops->offset(sink, t->topic[TL_TOPIC_IMPORT_ERROR], n, &stored[n], err) < 0)
             return -1;
         *sum += applied[n] + stored[n];

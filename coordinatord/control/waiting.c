@@ -56,12 +56,14 @@ bool live_waiting_update(struct control *c, struct live *l, int64_t now)
     return true;
 }
 
-static struct report *find_report(struct control *c, const char *role, const char *tenant, int32_t partition)
+/* The one that says the same of an earlier moment. */
+static struct report *find_report(struct control *c, const struct report *report)
 {
     for (size_t i = 0; i < c->nreports; i++) {
         struct report *r = &c->reports[i];
 
-        if (r->partition == partition && strcmp(r->role, role) == 0 && strcmp(r->tenant, tenant) == 0)
+        if (r->partition == report->partition && strcmp(r->role, report->role) == 0 &&
+            strcmp(r->tenant, report->tenant) == 0 && strcmp(r->table, report->table) == 0)
             return r;
     }
     return NULL;
@@ -77,7 +79,7 @@ static void look_at_tenant(struct control *c, const struct tenant *t)
 
 static int put_report(struct control *c, const struct report *report, struct tl_error *err)
 {
-    struct report *r = find_report(c, report->role, report->tenant, report->partition);
+    struct report *r = find_report(c, report);
 
     if (!report->reason[0]) {
         if (r)

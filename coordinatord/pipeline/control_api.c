@@ -177,12 +177,21 @@ int control_api_schema(struct control_api *c, const char *tenant, struct tl_str 
     return 0;
 }
 
+/* Takes over the report. */
+static void send_report(struct control_api *c, json_t *body)
+{
+    struct tl_error err;
+
+    if (body && tl_http_call(c->http, "POST", "/v1/roles/waiting", body, WAITING_EVERY_MS, NULL, &err)) {
+        /* Control is away as well; the log has the reason. */
+    }
+    json_decref(body);
+}
+
 void control_api_waiting(struct control_api *c, const char *role, const char *tenant, int32_t partition,
                          const char *reason)
 {
     int64_t now = tl_clock_ms();
-    struct tl_error err;
-    json_t *body;
 
     if (!reason && !c->waiting)
         return;
@@ -191,12 +200,13 @@ void control_api_waiting(struct control_api *c, const char *role, const char *te
     c->waiting = reason != NULL;
     c->waiting_partition = partition;
     c->waiting_told = now;
-    body = json_pack("{s:s, s:s, s:i, s:s?}", "role", role, "tenant", tenant, "partition", (int)partition,
-                     "reason", reason);
-    if (!body)
-        return;
-    if (tl_http_call(c->http, "POST", "/v1/roles/waiting", body, WAITING_EVERY_MS, NULL, &err)) {
-        /* Control is away as well; the log has the reason. */
-    }
-    json_decref(body);
+    send_report(c, json_pack("{s:s, s:s, s:i, s:s?}", "role", role, "tenant", tenant, "partition",
+                             (int)partition, "reason", reason));
+}
+
+void control_api_table_waiting(struct control_api *c, const char *role, const char *tenant, const char *table,
+                               const char *reason)
+{
+    send_report(c, json_pack("{s:s, s:s, s:s, s:s?}", "role", role, "tenant", tenant, "table", table,
+                             "reason", reason));
 }

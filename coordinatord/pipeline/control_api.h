@@ -50,5 +50,8 @@ int control_api_schema(struct control_api *c, const char *tenant, struct tl_str 
  */
 void control_api_waiting(struct control_api *c, const char *role, const char *tenant, int32_t partition,
                          const char *reason);
+/* The same of one table, each time. */
+void control_api_table_waiting(struct control_api *c, const char *role, const char *tenant, const char *table,
+                               const char *reason);
 
 #endif

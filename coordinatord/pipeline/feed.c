@@ -43,12 +43,19 @@ int feed_lane_added(struct lane *lane, struct tl_error *err)
     return 0;
 }
 
-/* Rolls back and places the lanes anew. */
-static void abandon(struct feed *f)
+void feed_undo(struct feed *f)
 {
     if (f->sink)
         f->ops->rollback(f->sink);
     f->in_transaction = false;
+    for (struct lane *l = f->worker->lanes; l; l = l->next)
+        ((struct feed_lane *)l->state)->held = false;
+}
+
+/* Rolls back and places the lanes anew. */
+static void abandon(struct feed *f)
+{
+    feed_undo(f);
     for (struct lane *l = f->worker->lanes; l; l = l->next) {
         struct feed_lane *fl = l->state;
 
@@ -110,6 +117,9 @@ static int place(struct feed *f, struct lane *lane, struct tl_error *err)
     if (f->ops->offset(f->sink, lane->topic, lane->partition, &next, err))
         return -1;
     if (tl_consumer_seek(f->worker->consumer, lane->topic, lane->partition, next, err))
+        return -1;
+    /* Behind the offset: what is owed since then would be missed, what was settled does no harm. */
+    if (f->placed && f->placed(f->worker, lane, err))
         return -1;
     fl->committed = fl->next = next;
     fl->placed = true;
@@ -237,7 +247,7 @@ static int move_offsets(struct feed *f, struct tl_error *err)
     for (struct lane *l = f->worker->lanes; l; l = l->next) {
         struct feed_lane *fl = l->state;
 
-        if (fl->next != fl->committed &&
+        if ((fl->held || fl->next != fl->committed) &&
             f->ops->offset_move(f->sink, l->topic, l->partition, fl->committed, fl->next, err))
             return -1;
     }
@@ -261,6 +271,7 @@ bool feed_commit(struct feed *f)
     for (struct lane *l = w->lanes; l; l = l->next) {
         struct feed_lane *fl = l->state;
 
+        fl->held = false;
         if (fl->next == fl->committed)
             continue;
         fl->committed = fl->next;

@@ -23,6 +23,7 @@ struct feed_lane {
     int64_t gap;       /* the `next` at which a later message came, so that it was placed anew; -1 */
     int64_t unplaced;  /* since when it can't be placed, tl_clock_ms; 0: it can */
     int64_t told;      /* when control was told of it last, tl_clock_ms */
+    bool held;         /* the next commit is only good while the sink has `committed`, also when that stays */
 };
 
 struct feed {
@@ -34,6 +35,8 @@ struct feed {
     int64_t failing; /* since when nothing was committed for failures, tl_clock_ms; 0: all is well */
     int backoff_ms;
     bool told; /* that it waits */
+    /* May be NULL. A lane's place was read: what more there is to be read of it. */
+    int (*placed)(struct worker *w, const struct lane *lane, struct tl_error *err);
 };
 
 int feed_open(struct feed *f, struct worker *w, struct tl_error *err) TL_MUST_CHECK;
@@ -58,6 +61,8 @@ bool feed_begin(struct feed *f);
 void feed_applied(struct lane *lane, const struct tl_message *m);
 /* Moves the offsets and commits. False: given up. */
 bool feed_commit(struct feed *f);
+/* Rolls back a transaction that has no message of a lane: they go on where they are. */
+void feed_undo(struct feed *f);
 /* Rolls back; the lanes are placed anew. Waits for `what` ("the sink"), longer each time, and tells `why`. */
 void feed_give_up(struct feed *f, const char *what, const struct tl_error *why);
 /* The lane's position is not in the topic any more: it does not go on. */

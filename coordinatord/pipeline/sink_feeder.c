@@ -7,6 +7,7 @@
  *     │ ledger           seq is last_seq + 1: apply. Lower: a duplicate, passed over. Higher: loss, the lane stops
  *     │ table            of the batch's version or a newer one; DDL at most once, in the same transaction
  *     │ sink->write      COPY text as it came, projected by column id; rows that it refuses: refused.c
+ *     │                  a lock on the table that stays: owed.c, and the messages of others go on
  *     ▼
  *   open transaction     many messages of all lanes; rows + ledger + offsets
  *     │ commit           after commit_rows, commit_bytes or commit_ms, or as soon as no message waits
@@ -24,15 +25,17 @@
 
 #include "coordinatord/pipeline/feed.h"
 #include "coordinatord/pipeline/ledger_cache.h"
+#include "coordinatord/pipeline/owed.h"
 #include "coordinatord/pipeline/refused.h"
 #include "shared/base/clock.h"
 
-enum { QUIET_MS = 2, POP_IDLE_MS = 250, SCHEMA_RETRY_MS = 200 };
+enum { QUIET_MS = 2, POP_IDLE_MS = 250, SCHEMA_RETRY_MS = 200, OWED_PATIENCE_MS = 200 };
 
 struct feeder {
     struct feed feed;
     struct ledger_cache ledger;
     struct refused *refused;
+    struct owed *owed;
     int64_t rows; /* in the open transaction */
     int64_t bytes;
     bool got; /* a message came since the last idle() */
@@ -49,14 +52,6 @@ struct feeder {
     size_t nbound;
 };
 
-/* What became of a message. */
-enum outcome {
-    DONE,    /* it is in the transaction, or there is nothing to do */
-    HALT,    /* it can't be applied, ever; *err says why */
-    FAILED,  /* the sink failed; *err says how */
-    GIVEN_UP /* the worker stops, or the lane is gone and must not be touched */
-};
-
 static void forget(struct feeder *fd)
 {
     ledger_cache_forget(&fd->ledger);
@@ -66,6 +61,12 @@ static void forget(struct feeder *fd)
 }
 
 /* ------------------------------------------------------------------ tables */
+
+/* Of what was done to a table. */
+static enum outcome outcome_of(int rc, const struct tl_error *err)
+{
+    return rc == 0 ? DONE : err->code == TL_E_LOCKED ? LOCKED : FAILED;
+}
 
 /* The version that the batch names, from control; waits for it. */
 static enum outcome schema_of(struct feeder *fd, const struct lane *lane, const struct tl_envelope *e,
@@ -109,7 +110,7 @@ static enum outcome prepare_table(struct feeder *fd, const struct tl_envelope *e
         return DONE;
     tl_schema_free(fd->applied);
     fd->applied = NULL;
-    return fd->feed.ops->apply_schema(fd->feed.sink, schema, err) ? FAILED : DONE;
+    return outcome_of(fd->feed.ops->apply_schema(fd->feed.sink, schema, err), err);
 }
 
 /* Which column each field is. */
@@ -180,9 +181,13 @@ static enum outcome write_rows(struct feeder *fd, const struct tl_message *m, co
         .app = fd->refused,
     };
 
+    enum outcome outcome = DONE;
+
     refused_begin(fd->refused);
-    if (batch.nrows && fd->feed.ops->write(fd->feed.sink, &batch, err))
-        return FAILED;
+    if (batch.nrows)
+        outcome = outcome_of(fd->feed.ops->write(fd->feed.sink, &batch, err), err);
+    if (outcome != DONE)
+        return outcome;
     if (refused_count(fd->refused) && tell_refused(fd, m, schema, row, err))
         return FAILED;
     fd->rows += batch.nrows;
@@ -270,7 +275,7 @@ static enum outcome apply_schema(struct feeder *fd, const struct tl_message *m, 
     fd->applied = NULL;
     rc = fd->feed.ops->apply_schema(fd->feed.sink, schema, err);
     tl_schema_free(schema);
-    return rc ? FAILED : DONE;
+    return outcome_of(rc, err);
 }
 
 /* rows, end: in the order of their numbers. */
@@ -352,6 +357,14 @@ static bool commit_due(const struct feeder *fd)
            tl_clock_ms() - fd->feed.since >= c->sink_commit_ms || ledger_cache_full(&fd->ledger);
 }
 
+static enum outcome apply_or_owe(struct feeder *fd, struct lane *lane, const struct tl_message *m,
+                                 struct tl_error *err)
+{
+    if (!owed_due_for(fd->owed, m))
+        return apply(fd, lane, m, err);
+    return owed_put(fd->owed, m, err) ? FAILED : DONE;
+}
+
 static void on_message(struct worker *w, struct lane *lane, const struct tl_message *m)
 {
     struct feeder *fd = w->state;
@@ -359,6 +372,9 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
 
     fd->got = true;
     if (!feed_wants(&fd->feed, lane, m))
+        return;
+    /* It may be in vain for a lock, over and over; what is in hand before it is not. */
+    if (m->ours && m->envelope.type == TL_MSG_SCHEMA && !commit(fd))
         return;
     if (!feed_begin(&fd->feed)) {
         forget(fd);
@@ -368,11 +384,16 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
         tl_warn(w->log, "sink", "%s [%d] @%lld is passed over, it is no message of ours: %s", m->topic,
                 m->partition, (long long)m->offset, m->why.text);
     } else {
-        switch (apply(fd, lane, m, &err)) {
+        switch (apply_or_owe(fd, lane, m, &err)) {
         case DONE:
+        case NONE:
             break;
         case HALT:
             feed_halt(&fd->feed, lane, &err);
+            return;
+        case LOCKED:
+            owed_failed(fd->owed, m, &err);
+            give_up(fd, &err);
             return;
         case FAILED:
             give_up(fd, &err);
@@ -384,6 +405,88 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
     feed_applied(lane, m);
     if (commit_due(fd))
         commit(fd);
+}
+
+/* Nothing of a lane's own is in the transaction. */
+static void undo(struct feeder *fd)
+{
+    forget(fd);
+    feed_undo(&fd->feed);
+}
+
+static enum outcome settle_one(struct feeder *fd, struct lane *lane, const char *table, struct tl_error *err)
+{
+    struct tl_message m;
+    enum outcome outcome = owed_take(fd->owed, lane, table, &m, err);
+
+    if (outcome != DONE)
+        return outcome;
+    outcome = apply(fd, lane, &m, err);
+    tl_message_release(&m);
+    return outcome;
+}
+
+/* Some of what is owed to a table in a partition, in a transaction that is begun. NONE: all of it. */
+static enum outcome settle_some(struct feeder *fd, struct lane *lane, const char *table, struct tl_error *err)
+{
+    const struct worker *w = fd->feed.worker;
+    enum outcome outcome;
+
+    if (fd->feed.ops->patience(fd->feed.sink, OWED_PATIENCE_MS, err))
+        return FAILED;
+    do {
+        if (atomic_load(&w->stop) || atomic_load(&w->leaving))
+            return GIVEN_UP;
+        outcome = settle_one(fd, lane, table, err);
+    } while (outcome == DONE && !commit_due(fd));
+    return outcome;
+}
+
+static void settle(struct feeder *fd, struct lane *lane, const char *table)
+{
+    struct tl_error err;
+    enum outcome outcome;
+
+    forget(fd); /* who else had the lane may have settled something, and moved no offset */
+    if (!feed_begin(&fd->feed))
+        return;
+    outcome = settle_some(fd, lane, table, &err);
+    switch (outcome) {
+    case DONE:
+    case NONE:
+        ((struct feed_lane *)lane->state)->held = true;
+        if (commit(fd))
+            owed_settled(fd->owed, lane, table, outcome == NONE);
+        return;
+    case HALT:
+        undo(fd);
+        feed_halt(&fd->feed, lane, &err);
+        return;
+    case LOCKED:
+        undo(fd);
+        owed_blocked(fd->owed, lane, table, &err);
+        return;
+    case FAILED:
+        give_up(fd, &err);
+        return;
+    case GIVEN_UP:
+        undo(fd);
+        return;
+    }
+}
+
+/* False: nothing is to be settled now. */
+static bool settle_due(struct feeder *fd)
+{
+    const char *table;
+    struct lane *lane = owed_next(fd->owed, &table);
+
+    if (!lane)
+        return false;
+    /* That may have been given up, and the lanes are in place no more. */
+    if (commit(fd) && (lane = owed_next(fd->owed, &table)) != NULL)
+        settle(fd, lane, table);
+    return true;
 }
 
 static void on_lost(struct worker *w, struct lane *lane, const struct tl_error *why)
@@ -404,6 +507,8 @@ static int on_idle(struct worker *w)
         forget(fd);
         return w->lanes ? QUIET_MS : POP_IDLE_MS;
     }
+    if (settle_due(fd))
+        return QUIET_MS;
     return fd->feed.in_transaction ? QUIET_MS : POP_IDLE_MS;
 }
 
@@ -417,6 +522,7 @@ static void on_lane_removed(struct worker *w, struct lane *lane)
     struct feeder *fd = w->state;
 
     forget(fd);
+    owed_lane_removed(fd->owed, lane);
     feed_lane_removed(&fd->feed, lane);
 }
 
@@ -424,6 +530,13 @@ static int on_lane_added(struct worker *w, struct lane *lane, struct tl_error *e
 {
     (void)w;
     return feed_lane_added(lane, err);
+}
+
+static int on_placed(struct worker *w, const struct lane *lane, struct tl_error *err)
+{
+    const struct feeder *fd = w->state;
+
+    return owed_placed(fd->owed, lane, err);
 }
 
 static int on_open(struct worker *w, struct tl_error *err)
@@ -436,7 +549,9 @@ static int on_open(struct worker *w, struct tl_error *err)
     if (ledger_cache_init(&fd->ledger, err))
         return -1;
     fd->refused = refused_new(w, err);
-    if (!fd->refused)
+    fd->owed = owed_new(&fd->feed, err);
+    fd->feed.placed = on_placed;
+    if (!fd->refused || !fd->owed)
         return -1;
     return feed_open(&fd->feed, w, err);
 }
@@ -451,6 +566,7 @@ static void on_close(struct worker *w)
     forget(fd);
     ledger_cache_release(&fd->ledger);
     refused_free(fd->refused);
+    owed_free(fd->owed);
     free(fd->bound_columns);
     free(fd->bound_ids);
     free(fd);

@@ -226,6 +226,19 @@ static int fake_offset(struct sink *s, const char *topic, int32_t partition, int
     return 0;
 }
 
+static int fake_owed_tables(struct sink *s, const char *topic, int32_t partition,
+                            int (*each)(void *app, const char *table, int64_t offset, struct tl_error *err),
+                            void *app, struct tl_error *err)
+{
+    (void)s;
+    (void)topic;
+    (void)partition;
+    (void)each;
+    (void)app;
+    (void)err;
+    return 0;
+}
+
 static int fake_progress_get(struct sink *s, const char *upload, struct upload_progress *out,
                              struct tl_error *err)
 {
@@ -302,6 +315,7 @@ static const struct sink_ops fake_sink = {
     .open = fake_sink_open,
     .close = fake_sink_close,
     .offset = fake_offset,
+    .owed_tables = fake_owed_tables,
     .progress = fake_progress_get,
     .ledger_get = fake_ledger_get,
     .errors_get = fake_errors_get,
