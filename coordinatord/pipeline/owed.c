@@ -27,8 +27,9 @@ struct owed_table {
     struct place *places;
     int64_t first_failed; /* of the failures that count, tl_clock_ms; 0: there is none */
     int64_t last_failed;
-    int32_t failed_at; /* partition of the last one */
-    int64_t due;       /* the next try, tl_clock_ms */
+    int32_t failed_at; /* partition and offset of the last one */
+    int64_t failed_offset;
+    int64_t due; /* the next try, tl_clock_ms */
     bool blocked;
     bool told;
 };
@@ -262,12 +263,13 @@ static void put_off(struct owed *o, struct owed_table *t, int64_t now)
     t->due = now + blocked * TRY_EVERY_MS;
 }
 
-static void fails(struct owed_table *t, int32_t partition, int64_t now)
+static void fails(struct owed_table *t, int32_t partition, int64_t offset, int64_t now)
 {
     if (!t->first_failed || now - t->last_failed > RECENT_MS)
         t->first_failed = now;
     t->last_failed = now;
     t->failed_at = partition;
+    t->failed_offset = offset;
 }
 
 void owed_failed(struct owed *o, const struct tl_message *m, const struct tl_error *why)
@@ -278,12 +280,21 @@ void owed_failed(struct owed *o, const struct tl_message *m, const struct tl_err
 
     if (!t)
         return; /* it fails again, and then there may be memory */
-    fails(t, m->partition, now);
+    fails(t, m->partition, m->offset, now);
     if (now - t->first_failed < BLOCKED_MS)
         return;
     t->blocked = true;
     put_off(o, t, now);
     tell(o, t, why);
+}
+
+void owed_passed(struct owed *o, const struct tl_message *m)
+{
+    struct owed_table *t = o->tables ? find_table(o, m->envelope.table) : NULL;
+
+    /* Others of the table may pass all the time: those of an older version, in other partitions. */
+    if (t && !t->blocked && !t->places && t->failed_at == m->partition && t->failed_offset == m->offset)
+        remove_table(o, t);
 }
 
 /* ------------------------------------------------------------------ settling */
@@ -347,7 +358,7 @@ void owed_blocked(struct owed *o, const struct lane *lane, const char *table, co
 
     if (!t)
         return;
-    fails(t, lane->partition, now);
+    fails(t, lane->partition, 0, now);
     t->blocked = true;
     put_off(o, t, now);
     to_the_end(t, lane->partition);
@@ -365,8 +376,10 @@ void owed_settled(struct owed *o, const struct lane *lane, const char *table, bo
         return;
     remove_place(t, lane->partition);
     /* What stood before the message that is locked says nothing about it. */
-    if (t->failed_at == lane->partition)
+    if (t->failed_at == lane->partition) {
         t->blocked = false;
+        t->first_failed = 0;
+    }
     if (t->places)
         return;
     tell_over(o, t);

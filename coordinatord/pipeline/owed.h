@@ -51,6 +51,8 @@ bool owed_due_for(const struct owed *o, const struct tl_message *m);
 int owed_put(struct owed *o, const struct tl_message *m, struct tl_error *err) TL_MUST_CHECK;
 /* It could not be applied because of a lock. */
 void owed_failed(struct owed *o, const struct tl_message *m, const struct tl_error *why);
+/* It is applied. */
+void owed_passed(struct owed *o, const struct tl_message *m);
 
 /* The lane, and *table, of which it is time to try again; NULL: none now. The name lives until the next call. */
 struct lane *owed_next(struct owed *o, const char **table);

@@ -360,9 +360,16 @@ static bool commit_due(const struct feeder *fd)
 static enum outcome apply_or_owe(struct feeder *fd, struct lane *lane, const struct tl_message *m,
                                  struct tl_error *err)
 {
-    if (!owed_due_for(fd->owed, m))
-        return apply(fd, lane, m, err);
-    return owed_put(fd->owed, m, err) ? FAILED : DONE;
+    enum outcome outcome;
+
+    if (owed_due_for(fd->owed, m))
+        return owed_put(fd->owed, m, err) ? FAILED : DONE;
+    outcome = apply(fd, lane, m, err);
+    if (outcome == LOCKED)
+        owed_failed(fd->owed, m, err);
+    else if (outcome == DONE)
+        owed_passed(fd->owed, m);
+    return outcome;
 }
 
 static void on_message(struct worker *w, struct lane *lane, const struct tl_message *m)
@@ -392,9 +399,6 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
             feed_halt(&fd->feed, lane, &err);
             return;
         case LOCKED:
-            owed_failed(fd->owed, m, &err);
-            give_up(fd, &err);
-            return;
         case FAILED:
             give_up(fd, &err);
             return;
@@ -405,13 +409,6 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
     feed_applied(lane, m);
     if (commit_due(fd))
         commit(fd);
-}
-
-/* Nothing of a lane's own is in the transaction. */
-static void undo(struct feeder *fd)
-{
-    forget(fd);
-    feed_undo(&fd->feed);
 }
 
 static enum outcome settle_one(struct feeder *fd, struct lane *lane, const char *table, struct tl_error *err)
@@ -451,28 +448,22 @@ static void settle(struct feeder *fd, struct lane *lane, const char *table)
     if (!feed_begin(&fd->feed))
         return;
     outcome = settle_some(fd, lane, table, &err);
-    switch (outcome) {
-    case DONE:
-    case NONE:
+    if (outcome == DONE || outcome == NONE) {
         ((struct feed_lane *)lane->state)->held = true;
         if (commit(fd))
             owed_settled(fd->owed, lane, table, outcome == NONE);
         return;
-    case HALT:
-        undo(fd);
-        feed_halt(&fd->feed, lane, &err);
-        return;
-    case LOCKED:
-        undo(fd);
-        owed_blocked(fd->owed, lane, table, &err);
-        return;
-    case FAILED:
+    }
+    if (outcome == FAILED) {
         give_up(fd, &err);
         return;
-    case GIVEN_UP:
-        undo(fd);
-        return;
     }
+    forget(fd);
+    feed_undo(&fd->feed);
+    if (outcome == HALT)
+        feed_halt(&fd->feed, lane, &err);
+    else if (outcome == LOCKED)
+        owed_blocked(fd->owed, lane, table, &err);
 }
 
 /* False: nothing is to be settled now. */

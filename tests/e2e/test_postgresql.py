@@ -240,9 +240,6 @@ class Faults(TestCase):
         (upload,) = self.coordinator.http("GET", uploads).json["uploads"]
         return self.coordinator.http("GET", f"{uploads}/{upload['upload']}").json
 
-    def wait_for_waiting(self):
-        wait_until(lambda: "waiting for the sink: " in (self.look()["waiting"] or ""), what="the word of waiting")
-
     def finish(self, first):
         """All rows are there, once: without a key a row that is applied twice is there twice."""
         self.feed(first, self.ROWS)
@@ -305,9 +302,9 @@ class Faults(TestCase):
         self.addCleanup(session.close)
         session.execute(f"begin; lock table {self.table} in access exclusive mode")
         self.feed(self.ROWS // 2, self.ROWS * 3 // 4)
-        self.wait_for_waiting()
+        said = f'waiting for table "{self.table}": '
+        wait_until(lambda: said in (self.look()["waiting"] or ""), what="the word of waiting")
         shown = self.tload("status", self.look()["upload"]).stdout
-        self.assertIn("waiting for the sink: ", shown)
         self.assertIn(f"table {self.table}: locking it: canceling statement due to lock timeout", shown)
         session.execute("commit")
         self.finish(self.ROWS * 3 // 4)

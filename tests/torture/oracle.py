@@ -276,6 +276,7 @@ def check_ledger(model, sink):
     due += [(u, i, 1, p.refused_seq, p.refused) for (u, i), p in model.parts.items() if p.refused]
     there = [row for row in sink.errors() if row[:2] not in stopped]
     differ("ledger of errors", sorted(row for row in due if row[:2] not in stopped), sorted(there))
+    differ("messages that are owed", [], sink.owed())
     differ("what went back in the ledger", [], sink.guard_found())
 
 

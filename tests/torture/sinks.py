@@ -65,6 +65,10 @@ class SqliteSink:
             "SELECT upload, partition, table_name, last_seq, rows_applied, rows_rejected, ended, rows_read, stopped FROM _tload_ledger"
         )
 
+    def owed(self):
+        """Topic, partition, offset, table of messages that are still to be applied."""
+        return self.query("SELECT topic, partition, message, table_name FROM _tload_owed")
+
     def errors(self):
         """Upload, partition, stage, last batch, rows."""
         return self.query("SELECT upload, partition, stage, last_seq, rows FROM _tload_errors")
@@ -176,6 +180,9 @@ class PostgresSink:
             " FROM tload.ledger"
         )
         return [(u, int(p), table, *map(int, numbers)) for u, p, table, *numbers in rows]
+
+    def owed(self):
+        return self.query("SELECT topic, partition, message, table_name FROM tload.owed")
 
     def errors(self):
         rows = self.query("SELECT upload, partition, stage, last_seq, rows FROM tload.errors")

@@ -333,8 +333,11 @@ class World:
         """All that was written was applied."""
         self.all_alive()
         try:
-            offsets = self.sink.offsets()
+            # In this order: what is owed was owed when its offset was passed.
+            offsets, owed = self.sink.offsets(), self.sink.owed()
         except self.sink.busy:
+            return False
+        if owed:
             return False
         for kind in ("validated-input", "import-error"):
             for where, end in self.kafka.end_offsets(f"tload.default.{kind}", self.partitions).items():

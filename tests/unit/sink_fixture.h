@@ -97,6 +97,16 @@ static inline void put(struct fixture *f, const struct tl_schema *schema, const 
     OK(f->ops->commit(f->sink, &f->err));
 }
 
+/* It may be locked. */
+static inline int begin_at_last(struct fixture *f, struct sink *s)
+{
+    int rc;
+
+    while ((rc = f->ops->begin(s, &f->err)) != 0 && f->err.code == TL_E_AGAIN)
+        continue;
+    return rc;
+}
+
 static inline void expect(struct fixture *f, const char *sql, const char *rows)
 {
     f->hooks->query(f, sql);

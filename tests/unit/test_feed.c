@@ -150,6 +150,37 @@ static void test_rolled_back_is_not_moved(void **state)
     assert_int_equal(f->sink.to, 11);
 }
 
+/* What is about a lane that does not move is committed on the strength of its offset all the same. */
+static void test_held_is_compared(void **state)
+{
+    struct fixture *f = *state;
+    struct feed_lane *fl = f->lanes[0].state;
+    struct tl_error why;
+
+    assert_true(feed_begin(&f->feed));
+    fl->held = true;
+    assert_true(feed_commit(&f->feed));
+    assert_int_equal(f->sink.moves, 1);
+    assert_int_equal(f->sink.partition, 0);
+    assert_int_equal(f->sink.from, 10);
+    assert_int_equal(f->sink.to, 10);
+    apply(f, 1, 10);
+    assert_true(feed_commit(&f->feed));
+    assert_int_equal(f->sink.moves, 2);
+    assert_int_equal(f->sink.partition, 1);
+
+    assert_true(feed_begin(&f->feed));
+    fl->held = true;
+    feed_undo(&f->feed);
+    assert_true(fl->placed);
+    assert_false(fl->held);
+    apply(f, 1, 11);
+    fl->held = true;
+    tl_fail(&why, TL_E_AGAIN, "locked");
+    feed_give_up(&f->feed, "the sink", &why);
+    assert_false(fl->held || fl->placed);
+}
+
 static void test_gap(void **state)
 {
     struct fixture *f = *state;
@@ -169,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rolled_back_is_not_moved, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_held_is_compared, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gap, setup, teardown),
     };
 
