@@ -186,6 +186,31 @@ class Locked(TestCase):
         self.check_over()
         self.check_owed_twice_applied_once()
 
+    def test_later_ones_stay_later(self):
+        """A sink that comes back finds what is owed, and what came since then, and no lock any more."""
+        self.use_kafka()
+        settings = {"sink": {"url": self.db.url, "commit_rows": 100}, "kafka": {"partitions": PARTITIONS}}
+        self.coordinator = self.new_coordinator(settings, "control,validate,errors")
+        sink = self.new_coordinator(settings, "sink", self.coordinator.dir)
+        self.coordinator.start(ready=False)
+        sink.start(ready=False)
+        wait_until(self.coordinator.ready, what="readiness")
+        self.addCleanup(sink.stop)
+        self.addCleanup(self._stop_coordinator)
+        self.a = self.define("id int", "v text", name="a")
+        self.upload(self.a, self.file("first", 0, ROWS))
+        self.owe()
+        sink.kill()
+        for n in range(10):
+            self.detach(self.a, self.file(f"newer{n}", 0, ROWS, ",10"), f"newer{n}")
+        wait_until(lambda: self.look("newer9")["state"] == "processing", what="the newest in Kafka")
+        self.unlock()
+        sink.start(ready=False)
+        self.check_done("new", ROWS)
+        self.check_done("newer9", ROWS)
+        self.check_over()
+        self.assertEqual(self.rows_of_a(), [(str(i), "newer9", "10") for i in range(ROWS)])
+
     def test_ended_at_each_step(self):
         points = ("sink.before_begin:2", "sink.before_offsets:1", "sink.before_commit:3", "sink.after_commit:2", "sink.after_store:1")
         self.begin(key=None)

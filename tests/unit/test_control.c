@@ -333,6 +333,43 @@ static void test_waiting(void **state)
     ask_only(f, "POST", "/v1/roles/waiting", "{\"role\":\"sink\"}", 422);
 }
 
+static void report_table(struct fixture *f, const char *table, const char *reason)
+{
+    char body[200];
+
+    snprintf(body, sizeof body, "{\"role\":\"sink\",\"tenant\":\"default\",\"table\":\"%s\",\"reason\":%s}",
+             table, reason);
+    ask_only(f, "POST", "/v1/roles/waiting", body, 204);
+}
+
+static void await_waiting(struct fixture *f, const char *due)
+{
+    char waiting[200];
+
+    do {
+        struct answer a = ask(f, "GET", UPLOADS "/u1?wait_ms=100&seen=0", NULL, 200);
+
+        snprintf(waiting, sizeof waiting, "%s", text_of(&a, "waiting"));
+        answer_release(&a);
+    } while (strcmp(waiting, due) != 0);
+}
+
+/* Two tables wait, each for its own reason; the upload is into one of them. */
+static void test_waiting_for_a_table(void **state)
+{
+    struct fixture *f = *state;
+
+    create_upload(f, UPLOAD_U1);
+    report_table(f, "another", "\"another is locked\"");
+    report_table(f, "orders", "\"orders is locked\"");
+    await_waiting(f, "orders is locked");
+    report_table(f, "another", "\"another is still locked\"");
+    report_table(f, "orders", "\"orders is still locked\"");
+    await_waiting(f, "orders is still locked");
+    report_table(f, "orders", "null");
+    await_waiting(f, "");
+}
+
 static void test_sink_in_trouble_is_shown(void **state)
 {
     struct fixture *f = *state;
@@ -391,6 +428,7 @@ int main(void)
         RUNNING(test_error_budget),
         RUNNING(test_restart),
         RUNNING(test_waiting),
+        RUNNING(test_waiting_for_a_table),
         RUNNING(test_sink_in_trouble_is_shown),
         RUNNING(test_rejected_rows),
     };
