@@ -317,6 +317,16 @@ struct lane *owed_next(struct owed *o, const char **table)
     return NULL;
 }
 
+int owed_wait(const struct owed *o, int most)
+{
+    int64_t now = o->tables ? tl_clock_ms() : 0, wait = most;
+
+    for (const struct owed_table *t = o->tables; t; t = t->next)
+        if (t->places)
+            wait = TL_MIN(wait, TL_MAX(t->due - now, 1));
+    return (int)wait;
+}
+
 static enum outcome fetch(struct owed *o, const struct lane *lane, int64_t offset, struct tl_message *m,
                           struct tl_error *err)
 {

@@ -56,6 +56,8 @@ void owed_passed(struct owed *o, const struct tl_message *m);
 
 /* The lane, and *table, of which it is time to try again; NULL: none now. The name lives until the next call. */
 struct lane *owed_next(struct owed *o, const char **table);
+/* How long until then, in ms; not more than `most`. */
+int owed_wait(const struct owed *o, int most);
 /* The first message that is owed, taken off, in the open transaction. DONE: it is the caller's to release. */
 enum outcome owed_take(struct owed *o, const struct lane *lane, const char *table, struct tl_message *m,
                        struct tl_error *err);

@@ -500,7 +500,7 @@ static int on_idle(struct worker *w)
     }
     if (settle_due(fd))
         return QUIET_MS;
-    return fd->feed.in_transaction ? QUIET_MS : POP_IDLE_MS;
+    return fd->feed.in_transaction ? QUIET_MS : owed_wait(fd->owed, POP_IDLE_MS);
 }
 
 static void on_drain(struct worker *w)

@@ -13,12 +13,16 @@ struct tl_fetcher {
 
 static int set_own(rd_kafka_conf_t *rd, struct tl_error *err)
 {
-    /* librdkafka wants a group for any consumer; this one never joins it, and commits nothing. */
+    /*
+     * A request for what follows a message may be under way when the next one is asked for, which then waits for
+     * its end: fetch.wait.max.ms. librdkafka wants a group for any consumer; this one never joins it, and commits nothing.
+     */
     return tl_rdkafka_set(rd, "group.id", "tload-fetch", err) ||
                    tl_rdkafka_set(rd, "client.id", "tload-fetch", err) ||
                    tl_rdkafka_set(rd, "enable.auto.commit", "false", err) ||
                    tl_rdkafka_set(rd, "auto.offset.reset", "error", err) ||
                    tl_rdkafka_set(rd, "reconnect.backoff.max.ms", "1000", err) ||
+                   tl_rdkafka_set(rd, "fetch.wait.max.ms", "10", err) ||
                    tl_rdkafka_set_int(rd, "queued.max.messages.kbytes", 2 * 1024, err) ||
                    tl_rdkafka_set_int(rd, "fetch.max.bytes", TL_MESSAGE_MAX, err) ||
                    tl_rdkafka_set_int(rd, "receive.message.max.bytes", 2 * TL_MESSAGE_MAX + 4096, err)

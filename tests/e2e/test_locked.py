@@ -189,7 +189,7 @@ class Locked(TestCase):
     def test_later_ones_stay_later(self):
         """A sink that comes back finds what is owed, and what came since then, and no lock any more."""
         self.use_kafka()
-        settings = {"sink": {"url": self.db.url, "commit_rows": 100}, "kafka": {"partitions": PARTITIONS}}
+        settings = {"sink": {"url": self.db.url, "commit_rows": 500}, "kafka": {"partitions": PARTITIONS}}
         self.coordinator = self.new_coordinator(settings, "control,validate,errors")
         sink = self.new_coordinator(settings, "sink", self.coordinator.dir)
         self.coordinator.start(ready=False)
@@ -200,7 +200,7 @@ class Locked(TestCase):
         self.a = self.define("id int", "v text", name="a")
         self.upload(self.a, self.file("first", 0, ROWS))
         self.owe()
-        sink.kill()
+        sink.stop()
         for n in range(10):
             self.detach(self.a, self.file(f"newer{n}", 0, ROWS, ",10"), f"newer{n}")
         wait_until(lambda: self.look("newer9")["state"] == "processing", what="the newest in Kafka")
