@@ -14,8 +14,9 @@ struct tl_fetcher {
 static int set_own(rd_kafka_conf_t *rd, struct tl_error *err)
 {
     /*
-     * A request for what follows a message may be under way when the next one is asked for, which then waits for
-     * its end: fetch.wait.max.ms. librdkafka wants a group for any consumer; this one never joins it, and commits nothing.
+     * librdkafka wants a group for any consumer; this one never joins it, and commits nothing. A request for what
+     * follows a message is often still under way when another one is asked for, and has to end first: it waits
+     * for no more than fetch.wait.max.ms.
      */
     return tl_rdkafka_set(rd, "group.id", "tload-fetch", err) ||
                    tl_rdkafka_set(rd, "client.id", "tload-fetch", err) ||
