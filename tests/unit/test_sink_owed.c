@@ -119,12 +119,39 @@ static void test_fenced_in_place(void **state)
     assert_int_equal(next, 10);
 }
 
+/* Data of the version before these messages were known gets what is missing, and keeps what it has. */
+static void test_earlier_layout(void **state)
+{
+    static const char *const back[][2] = {{"DROP TABLE _tload_owed", "PRAGMA user_version = 2"},
+                                          {"DROP TABLE tload.owed", "UPDATE tload.layout SET version = 1"}};
+    struct fixture *f = *state;
+    const char *const *sql = back[f->ops->connections > 1];
+    struct sink *reader;
+    int64_t next;
+
+    OK(f->ops->begin(f->sink, &f->err));
+    OK(f->ops->offset_move(f->sink, "t", 0, 0, 10, &f->err));
+    OK(f->ops->commit(f->sink, &f->err));
+    f->ops->close(f->sink);
+    for (int i = 0; i < 2; i++)
+        f->hooks->query(f, sql[i]);
+    reader = open_sink(f, true);
+    assert_non_null(reader);
+    f->sink = open_sink(f, false);
+    assert_non_null(f->sink);
+    expect_owed(f, 0, "");
+    OK(f->ops->offset(reader, "t", 0, &next, &f->err));
+    assert_int_equal(next, 10);
+    f->ops->close(reader);
+}
+
 int main(void)
 {
     static const struct sink_test tests[] = {
         {"owed", test_owed, setup_open},
         {"settled_once", test_settled_once, setup_open},
         {"fenced_in_place", test_fenced_in_place, setup_open},
+        {"earlier_layout", test_earlier_layout, setup_open},
     };
 
     return run_over_sinks(tests, TL_ARRAY_LEN(tests));
