@@ -1,18 +1,27 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs unittest modules and counts: tests/run.py [--sanitizer asan|tsan] [-k PATTERN] [DIRECTORY | FILE.py]...
+"""Runs unittest modules and counts: tests/run.py [-j JOBS] [--sanitizer asan|tsan] [-k PATTERN] [DIRECTORY | FILE.py]...
 
 Without names, all of tests/e2e. With --sanitizer only the modules whose SANITIZERS hold that name; the others are
 listed. The shared Kafka is started when the first test asks for it and always stopped. The last line is "N passed,
 N failed", with ", N skipped" when there are any; the exit status is 0 only when something ran and nothing failed.
+
+With -j so many modules run at a time, each in a process of its own: most tests wait most of the time. A module's lines come
+when it has ended, and each job has a Kafka for its modules, one after the other.
 """
 
 import argparse
 import importlib
 import os
 import pathlib
+import queue
+import re
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
+import threading
 import time
 import unittest
 
@@ -92,40 +101,114 @@ def interrupted(number, _frame):
     sys.exit(128 + number)
 
 
-def modules(names):
+def files(names):
     for name in names:
         path = pathlib.Path(name).resolve()
-        files = sorted(path.glob("test_*.py")) if path.is_dir() else [path]
-        for file in files:
-            yield importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
+        yield from sorted(path.glob("test_*.py")) if path.is_dir() else [path]
+
+
+def module(file):
+    return importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
+
+
+class Jobs:
+    """Modules in processes of their own, some at a time."""
+
+    def __init__(self, options):
+        self.arguments = ["--sanitizer", options.sanitizer] if options.sanitizer else []
+        self.arguments += [word for p in options.patterns or () for word in ("-k", p)]
+        self.waiting = queue.SimpleQueue()
+        # What is longest comes first, so that nothing long is left for the end.
+        for file in sorted(files(options.names), key=lambda f: -f.stat().st_size):
+            self.waiting.put(file)
+        self.processes = set()
+        self.lock = threading.Lock()
+        self.counts = [0, 0, 0]
+        self.over = False
+
+    def run_one(self, file, kafka):
+        command = [sys.executable, __file__, *self.arguments, str(file)]
+        with self.lock:
+            if self.over:
+                return
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                env={**os.environ, "TEST_KAFKA": kafka.address},
+            )
+            self.processes.add(process)
+        text = process.communicate()[0].decode(errors="replace")
+        found = re.search(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\n?\Z", text, re.M)
+        with self.lock:
+            self.processes.discard(process)
+            print(text[: found.start()] if found else text, end="", flush=True)
+            counts = [int(n or 0) for n in found.groups()] if found else [0, 1, 0]
+            if not found:
+                print(f"FAIL {file.name} ended with {process.returncode}", flush=True)
+            self.counts = [a + b for a, b in zip(self.counts, counts)]
+
+    def job(self, directory):
+        kafka = harness.Kafka(directory).start()
+        try:
+            while not self.over:
+                self.run_one(self.waiting.get_nowait(), kafka)
+        except queue.Empty:
+            pass
+        finally:
+            kafka.stop()
+
+    def end(self):
+        with self.lock:
+            self.over = True
+            for process in self.processes:
+                process.terminate()
+
+    def run(self, n):
+        place = tempfile.mkdtemp(prefix="tload-jobs-")
+        threads = [threading.Thread(target=self.job, args=(os.path.join(place, str(i)),)) for i in range(n)]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            self.end()
+            for thread in threads:
+                thread.join()
+            shutil.rmtree(place, ignore_errors=True)
+        return self.counts
+
+
+def run_here(options):
+    loader = unittest.TestLoader()
+    if options.patterns:
+        loader.testNamePatterns = [p if "*" in p else f"*{p}*" for p in options.patterns]
+    result = Result()
+    signal.signal(signal.SIGALRM, too_long)
+    try:
+        for tests in map(module, files(options.names)):
+            if options.sanitizer and options.sanitizer not in getattr(tests, "SANITIZERS", ()):
+                print(f"not for {options.sanitizer}: {tests.__name__.removeprefix('tests.')}", flush=True)
+                continue
+            loader.loadTestsFromModule(tests).run(result)
+    finally:
+        signal.alarm(0)
+        harness.stop_shared_kafka()
+    return result.passed, result.failed, len(result.skipped)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sanitizer", choices=("asan", "tsan"))
+    parser.add_argument("-j", dest="jobs", type=int, default=1)
     parser.add_argument("-k", dest="patterns", action="append", metavar="PATTERN", help="only tests named so")
     parser.add_argument("names", nargs="*", default=[str(ROOT / "tests/e2e")])
     options = parser.parse_args()
 
     os.chdir(ROOT)
-    signal.signal(signal.SIGALRM, too_long)
     signal.signal(signal.SIGTERM, interrupted)
-    loader = unittest.TestLoader()
-    if options.patterns:
-        loader.testNamePatterns = [p if "*" in p else f"*{p}*" for p in options.patterns]
-    result = Result()
-    try:
-        for module in modules(options.names):
-            if options.sanitizer and options.sanitizer not in getattr(module, "SANITIZERS", ()):
-                print(f"not for {options.sanitizer}: {module.__name__.removeprefix('tests.')}", flush=True)
-                continue
-            loader.loadTestsFromModule(module).run(result)
-    finally:
-        signal.alarm(0)
-        harness.stop_shared_kafka()
-    skipped = len(result.skipped)
-    print(f"{result.passed} passed, {result.failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return 1 if result.failed else 0
+    passed, failed, skipped = Jobs(options).run(options.jobs) if options.jobs > 1 else run_here(options)
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
