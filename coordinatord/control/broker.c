@@ -10,6 +10,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/failpoint.h"
 #include "shared/kafka/admin.h"
+#include "shared/kafka/committed.h"
 #include "shared/kafka/fetcher.h"
 #include "shared/kafka/producer.h"
 #include "shared/wire/topic.h"
@@ -24,9 +25,10 @@ struct broker {
     struct tl_log *log;
     const atomic_bool *stop;
     struct tl_kafka_conf topic_config;
-    struct tl_admin *admin;       /* NULL until it is needed */
-    struct tl_producer *producer; /* NULL until it is needed, and again after a failure */
-    struct tl_fetcher *fetcher;   /* NULL until it is needed */
+    struct tl_admin *admin;         /* NULL until it is needed */
+    struct tl_producer *producer;   /* NULL until it is needed, and again after a failure */
+    struct tl_fetcher *fetcher;     /* NULL until it is needed */
+    struct tl_committed *committed; /* of the one group that is ever asked for; NULL until it is needed */
 };
 
 /* One message on its way into several partitions. */
@@ -70,6 +72,7 @@ static void broker_close(struct broker *b)
         return;
     tl_producer_free(b->producer);
     tl_fetcher_free(b->fetcher);
+    tl_committed_free(b->committed);
     tl_admin_free(b->admin);
     tl_kafka_conf_release(&b->topic_config);
     free(b);
@@ -260,9 +263,9 @@ static int broker_pending(struct broker *b, const char *topic, int32_t partition
 static int broker_committed(struct broker *b, const char *group, const char *topic, int32_t partition,
                             int timeout_ms, int64_t *next, struct tl_error *err)
 {
-    return need_admin(b, err) < 0
-               ? -1
-               : tl_admin_committed(b->admin, group, topic, partition, timeout_ms, next, err);
+    if (!b->committed)
+        b->committed = tl_committed_new(&b->config->kafka, group, b->log, err);
+    return b->committed ? tl_committed_get(b->committed, topic, partition, timeout_ms, next, err) : -1;
 }
 
 static int broker_limits(struct broker *b, const char *topic, int timeout_ms, struct tl_topic_limits *out,

@@ -42,7 +42,7 @@ struct broker_ops {
     /* What is there of the partition from the offset on, and since when. */
     int (*pending)(struct broker *b, const char *topic, int32_t partition, int64_t from, int timeout_ms,
                    struct broker_pending *out, struct tl_error *err);
-    /* The offset that the group committed, -1 for none. */
+    /* The offset that the group committed, -1 for none. Always the same group. */
     int (*committed)(struct broker *b, const char *group, const char *topic, int32_t partition,
                      int timeout_ms, int64_t *next, struct tl_error *err);
     int (*limits)(struct broker *b, const char *topic, int timeout_ms, struct tl_topic_limits *out,

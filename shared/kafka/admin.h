@@ -47,9 +47,6 @@ struct tl_topic_limits {
 };
 int tl_admin_topic_limits(struct tl_admin *a, const char *topic, int timeout_ms, struct tl_topic_limits *out,
                           struct tl_error *err) TL_MUST_CHECK;
-/* The offset that a consumer group committed for the partition, -1 when it did not. */
-int tl_admin_committed(struct tl_admin *a, const char *group, const char *topic, int32_t partition,
-                       int timeout_ms, int64_t *next, struct tl_error *err) TL_MUST_CHECK;
 /* First offset that is still there, and the next to be written. */
 int tl_admin_watermarks(struct tl_admin *a, const char *topic, int32_t partition, int timeout_ms,
                         int64_t *low, int64_t *high, struct tl_error *err) TL_MUST_CHECK;

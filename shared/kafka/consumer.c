@@ -192,7 +192,6 @@ struct tl_consumer *tl_consumer_new(const struct tl_kafka_conf *conf,
 {
     struct tl_consumer *c = calloc(1, sizeof *c);
     rd_kafka_conf_t *rd;
-    char text[256];
 
     if (!c) {
         tl_fail_nomem(err);
@@ -208,17 +207,13 @@ struct tl_consumer *tl_consumer_new(const struct tl_kafka_conf *conf,
         free(c);
         return NULL;
     }
-    rd_kafka_conf_set_opaque(rd, c);
     rd_kafka_conf_set_rebalance_cb(rd, on_rebalance);
     rd_kafka_conf_set_error_cb(rd, on_error);
-    c->rk = rd_kafka_new(RD_KAFKA_CONSUMER, rd, text, sizeof text);
+    c->rk = tl_rdkafka_consumer(rd, c, err);
     if (!c->rk) {
-        rd_kafka_conf_destroy(rd);
         free(c);
-        tl_fail(err, TL_E_REFUSED, "can't make a Kafka consumer: %s", text);
         return NULL;
     }
-    rd_kafka_poll_set_consumer(c->rk);
     return c;
 }
 

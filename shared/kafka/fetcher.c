@@ -35,7 +35,6 @@ struct tl_fetcher *tl_fetcher_new(const struct tl_kafka_conf *conf, struct tl_lo
 {
     struct tl_fetcher *f = calloc(1, sizeof *f);
     rd_kafka_conf_t *rd;
-    char text[256];
 
     if (!f) {
         tl_fail_nomem(err);
@@ -49,15 +48,11 @@ struct tl_fetcher *tl_fetcher_new(const struct tl_kafka_conf *conf, struct tl_lo
         free(f);
         return NULL;
     }
-    rd_kafka_conf_set_opaque(rd, f);
-    f->rk = rd_kafka_new(RD_KAFKA_CONSUMER, rd, text, sizeof text);
+    f->rk = tl_rdkafka_consumer(rd, f, err);
     if (!f->rk) {
-        rd_kafka_conf_destroy(rd);
         free(f);
-        tl_fail(err, TL_E_REFUSED, "can't make a Kafka consumer: %s", text);
         return NULL;
     }
-    rd_kafka_poll_set_consumer(f->rk);
     return f;
 }
 

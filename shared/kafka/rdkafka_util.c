@@ -118,3 +118,19 @@ int tl_rdkafka_fail(struct tl_error *err, rd_kafka_resp_err_t code, const char *
     }
     return tl_fail(err, as, "%s: %s", what, detail && detail[0] ? detail : rd_kafka_err2str(code));
 }
+
+rd_kafka_t *tl_rdkafka_consumer(rd_kafka_conf_t *rd, void *opaque, struct tl_error *err)
+{
+    rd_kafka_t *rk;
+    char text[256];
+
+    rd_kafka_conf_set_opaque(rd, opaque);
+    rk = rd_kafka_new(RD_KAFKA_CONSUMER, rd, text, sizeof text);
+    if (!rk) {
+        rd_kafka_conf_destroy(rd);
+        tl_fail(err, TL_E_REFUSED, "can't make a Kafka consumer: %s", text);
+        return NULL;
+    }
+    rd_kafka_poll_set_consumer(rk);
+    return rk;
+}

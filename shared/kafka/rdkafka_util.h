@@ -25,6 +25,12 @@ int tl_rdkafka_set_int(rd_kafka_conf_t *rd, const char *name, long long value,
 /* The same for a setting that only some versions have. */
 void tl_rdkafka_set_if_known(rd_kafka_conf_t *rd, const char *name, const char *value);
 
+/*
+ * A consumer of this configuration, which is taken over in any case. opaque begins with a struct tl_log *. NULL with
+ * *err.
+ */
+rd_kafka_t *tl_rdkafka_consumer(rd_kafka_conf_t *rd, void *opaque, struct tl_error *err);
+
 /* Fills err from a librdkafka error; fatal says that the client can't go on. Returns -1. */
 int tl_rdkafka_fail(struct tl_error *err, rd_kafka_resp_err_t code, const char *what, const char *detail);
 
