@@ -363,7 +363,8 @@ class History:
             status = self.world.get(f"{UPLOADS}/{upload.names}")
             raise Difference(f"upload {upload.names} does not come to its end: {status.body.decode()}") from None
         allowed = {0, 3}
-        allowed |= {FAILED, REFUSED} if self.dropped else set()
+        # Its namesake may be just being made.
+        allowed |= {FAILED, REFUSED, TEMPORARY} if self.dropped else set()
         allowed |= {REFUSED} if upload.raced or self.world.kills else set()
         allowed |= {TEMPORARY} if self.world.kills else set()
         if code not in allowed:
