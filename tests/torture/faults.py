@@ -76,7 +76,7 @@ def draw(rng, seconds, count, sink, only=None, long=False):
         elif kind == "stand_still":
             fault.detail = f"{rng.choice(list(points))}:{count_down}=stop"
         elif kind == "zombie":
-            fault.detail = f"sink.before_begin:{rng.choice((1, 2, 3, 5))}=stop"
+            fault.detail = f"sink.before_begin:{rng.choice((1, 1, 2))}=stop"
         elif kind == "storm":
             fault.detail = rng.choice(("sink", "validate", "sink,validate,errors"))
         schedule.append(fault)
@@ -229,8 +229,7 @@ class Tormentor:
         The sink stands still with a message in hand and no transaction open, until somebody else has its partitions and has
         applied that message and more; then it comes back, and knows nothing of it.
         """
-        d = self.world.sink_daemon
-        other = self.extra("validate,sink,errors")
+        others = []
 
         def overtaken(before):
             try:
@@ -244,6 +243,7 @@ class Tormentor:
             d.start(fault.detail)
             if not self.until(d.stands_still, 12):
                 return "has nothing in hand"
+            others.append(self.extra("validate,sink,errors"))
             try:
                 before = self.world.sink.offsets()
             except self.world.sink.busy:
@@ -254,10 +254,11 @@ class Tormentor:
             return "is overtaken" if taken else "is not overtaken"
 
         try:
-            return self.on_daemon(fault, what, d)
+            return self.on_daemon(fault, what, self.world.sink_daemon)
         finally:
-            if other.process.poll() is None:
-                other.terminate()
+            for other in others:
+                if other.process.poll() is None:
+                    other.terminate()
 
     def hungry(self, fault, what):
         def starve(d):
