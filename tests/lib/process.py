@@ -6,6 +6,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -56,6 +57,7 @@ class Process:
         self.command = [str(c) for c in command]
         self.stdout_path = os.path.join(directory, name + ".out")
         self.stderr_path = os.path.join(directory, name + ".err")
+        self.lock = threading.Lock()
         self.exit = None  # the exit status; -N: ended by signal N
         self.max_rss = None  # bytes, once it has ended
         self.cpu = None  # seconds, user and system, likewise
@@ -67,14 +69,15 @@ class Process:
         self.stdin = self.popen.stdin
 
     def poll(self):
-        """The exit status, None while it runs."""
-        if self.exit is None:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-            if pid:
-                self.exit = self.popen.returncode = os.waitstatus_to_exitcode(status)
-                self.max_rss = usage.ru_maxrss * 1024
-                self.cpu = usage.ru_utime + usage.ru_stime
-        return self.exit
+        """The exit status, None while it runs. Any thread."""
+        with self.lock:
+            if self.exit is None:
+                pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+                if pid:
+                    self.exit = self.popen.returncode = os.waitstatus_to_exitcode(status)
+                    self.max_rss = usage.ru_maxrss * 1024
+                    self.cpu = usage.ru_utime + usage.ru_stime
+            return self.exit
 
     def wait(self, timeout=60):
         """The exit status. A program that takes longer is ended, and the test fails."""

@@ -291,6 +291,10 @@ class World:
             upload.cancelled = True
             process = self.run_tload("cancel", upload.id)
             wait_until(lambda p=process: self.all_alive() and p.poll() is not None, 60, f"upload {upload.id} to be cancelled")
+            if process.exit == TEMPORARY:  # control had just met its failpoint
+                wait_until(self.ready, 40, "coordinatord to be ready")
+                process = self.run_tload("cancel", upload.id)
+                process.wait(60)
             if process.exit not in (0, 1, 2, 3):
                 raise Difference(f"upload {upload.id} can't be cancelled: {process}")
 
