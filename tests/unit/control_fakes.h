@@ -284,11 +284,14 @@ static int fake_last_seqs(struct sink *s, const char *upload, int32_t n, int64_t
 static int fake_foreign(struct sink *s, const char *table, const struct tl_schema *wanted,
                         struct foreign_table **out, struct tl_error *err)
 {
+    int (*fill)(struct foreign_table *, struct tl_error *);
+
     (void)s;
     (void)table;
     (void)wanted;
-    *out = fake.foreign ? foreign_new(err) : NULL;
-    return *out ? fake.foreign(*out, err) : 0;
+    FAKE(fill = fake.foreign);
+    *out = fill ? foreign_new(err) : NULL;
+    return *out ? fill(*out, err) : 0;
 }
 
 static const struct sink_ops fake_sink = {
