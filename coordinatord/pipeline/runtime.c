@@ -113,6 +113,18 @@ static void on_revoked(void *app, const char *topic, int32_t partition)
         worker_remove_lane(w, topic, partition);
 }
 
+static void on_waits(void *app, const char *topic, int32_t partition, const char *why)
+{
+    struct member *m = app;
+    const struct tenant_info *tenant = tenant_of(m, topic);
+    struct role_runtime *r = m->role;
+
+    if (!tenant || m->closing)
+        return;
+    tl_warn(r->log, r->ops->name, "%s [%d] waits: %s", topic, partition, why);
+    control_api_waiting(r->control, r->ops->name, tenant->name, partition, why);
+}
+
 static void on_trouble(void *app, const char *topic, int32_t partition, const char *text)
 {
     struct member *m = app;
@@ -152,7 +164,7 @@ static struct member *member_new(struct role_runtime *r, const struct tenant_inf
 {
     struct member *m = calloc(1, sizeof *m);
     struct tl_consumer_events events = {
-        .assigned = on_assigned, .revoked = on_revoked, .trouble = on_trouble, .app = m};
+        .assigned = on_assigned, .revoked = on_revoked, .waits = on_waits, .trouble = on_trouble, .app = m};
     char group[32], client[32];
 
     if (!m) {

@@ -3,18 +3,27 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "shared/base/clock.h"
 #include "shared/kafka/rdkafka_util.h"
 
-enum { START_WAIT_MS = 15000, START_RETRY_MS = 20 };
+enum {
+    START_WAIT_MS = 2000, /* of an assignment, for all that is asked */
+    START_RETRY_MS = 20,
+    START_AGAIN_MS = 2000 /* what could not be asked is asked again */
+};
 
 struct tl_consumer {
     struct tl_log *log; /* first: on_log of rdkafka_util.c finds it through the client's opaque pointer */
     rd_kafka_t *rk;
     struct tl_consumer_events events;
     bool from_stored;
+    /* The owner's. */
+    rd_kafka_topic_partition_list_t *given; /* by the group; NULL: nothing */
+    bool incomplete;                        /* some of it could not begin yet */
+    int64_t again;                          /* when that is tried again, tl_clock_ms */
 };
 
 struct tl_kqueue {
@@ -22,21 +31,26 @@ struct tl_kqueue {
     struct tl_consumer *consumer; /* borrowed */
 };
 
-/* Asks for the partitions' ends, or for what the group stored; how many are not known. */
-static int ask_offsets(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list,
-                       rd_kafka_resp_err_t *code)
+/* ------------------------------------------------------------------ where partitions begin */
+
+/*
+ * Asks for the partitions' ends, or for what the group stored. Each gets its offset or an error; how many have an
+ * error.
+ */
+static int ask_offsets(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list, int wait_ms)
 {
+    rd_kafka_resp_err_t code;
     int unknown = 0;
 
     for (int i = 0; i < list->cnt; i++)
         list->elems[i].offset = c->from_stored ? RD_KAFKA_OFFSET_INVALID : RD_KAFKA_OFFSET_END;
-    *code = c->from_stored ? rd_kafka_committed(c->rk, list, START_WAIT_MS)
-                           : rd_kafka_offsets_for_times(c->rk, list, START_WAIT_MS);
+    code = c->from_stored ? rd_kafka_committed(c->rk, list, wait_ms)
+                          : rd_kafka_offsets_for_times(c->rk, list, wait_ms);
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_topic_partition_t *tp = &list->elems[i];
 
-        if (*code && !tp->err)
-            tp->err = *code;
+        if (code && !tp->err)
+            tp->err = code;
         else if (!tp->err && tp->offset < 0 && c->from_stored)
             tp->offset = RD_KAFKA_OFFSET_BEGINNING; /* nothing was ever stored */
         else if (!tp->err && tp->offset < 0)
@@ -46,50 +60,89 @@ static int ask_offsets(struct tl_consumer *c, rd_kafka_topic_partition_list_t *l
     return unknown;
 }
 
-/*
- * Offsets are given as numbers, whether they are where the group stood or, when the caller is to seek, the end:
- * until then nothing is to come but what is new. With RD_KAFKA_OFFSET_END librdkafka would ask for it itself,
- * and a seek while that answer is on its way is undone without a word when it comes (2.0.2): the partition goes
- * on at its end, and what stands before is never seen. And what is stored but deleted meanwhile could not be
- * told from what was never stored.
- */
-static void start_at(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+/* Its leader, -1 for none; -2 when the partition is not known. */
+static int32_t leader_of(const rd_kafka_metadata_t *metadata, const rd_kafka_topic_partition_t *tp)
 {
-    const struct timespec pause = {.tv_nsec = START_RETRY_MS * 1000000L};
-    int64_t deadline = tl_clock_ms() + START_WAIT_MS;
-    rd_kafka_resp_err_t code;
+    for (int t = 0; t < metadata->topic_cnt; t++) {
+        const rd_kafka_metadata_topic_t *topic = &metadata->topics[t];
 
-    /* Topics that were made a moment ago may not have their leaders yet. */
-    while (ask_offsets(c, list, &code) && tl_clock_ms() < deadline)
-        nanosleep(&pause, NULL);
-    for (int i = 0; i < list->cnt; i++) {
-        rd_kafka_topic_partition_t *tp = &list->elems[i];
-
-        if (!tp->err)
+        if (strcmp(topic->topic, tp->topic) != 0)
             continue;
-        tl_warn(c->log, "kafka", "%s [%d]: where to begin is not known: %s", tp->topic, tp->partition,
-                rd_kafka_err2str(tp->err));
-        /* What is done twice does no harm; what a seek of the caller's is to follow begins anywhere. */
-        tp->offset = c->from_stored ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
-        tp->err = RD_KAFKA_RESP_ERR_NO_ERROR;
+        for (int p = 0; p < topic->partition_cnt; p++)
+            if (topic->partitions[p].id == tp->partition)
+                return topic->partitions[p].leader;
     }
+    return -2;
 }
 
 /*
- * Has the partition's messages go where its owner wants them. A partition that is not known to librdkafka yet
- * has no queue to begin with: `topic` makes it known, and is to be kept until it is assigned.
+ * Of `all`, whose topics are known to librdkafka, those that it makes sense to ask for, and are to be had: one without a
+ * leader would have the others' answers wait for it. NULL when memory is short.
  */
-static void hand_over(struct tl_consumer *c, rd_kafka_topic_t *topic, const rd_kafka_topic_partition_t *tp)
+static rd_kafka_topic_partition_list_t *askable(struct tl_consumer *c,
+                                                const rd_kafka_topic_partition_list_t *all,
+                                                struct tl_error *why)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(all->cnt);
+    const rd_kafka_metadata_t *metadata;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(c->rk, 0, NULL, &metadata, START_WAIT_MS);
+
+    if (code)
+        tl_rdkafka_fail(why, code, "metadata", NULL);
+    for (int i = 0; !code && i < all->cnt; i++) {
+        const rd_kafka_topic_partition_t *tp = &all->elems[i];
+        int32_t leader = leader_of(metadata, tp);
+
+        if (leader >= 0 || (leader == -1 && c->from_stored))
+            rd_kafka_topic_partition_list_add(list, tp->topic, tp->partition);
+        else
+            tl_fail(why, TL_E_AGAIN, "%s [%d] %s", tp->topic, tp->partition,
+                    leader == -1 ? "has no leader" : "is not there");
+    }
+    if (!code)
+        rd_kafka_metadata_destroy(metadata);
+    return list;
+}
+
+/*
+ * Of `all`, those that can begin, with their offsets. These are given to librdkafka as numbers, whether they are where
+ * the group stood or, when the caller is to seek, the end: until then nothing is to come but what is new. With
+ * RD_KAFKA_OFFSET_END librdkafka would ask for it itself, and a seek while that answer is on its way is undone
+ * without a word when it comes (2.0.2): the partition goes on at its end, and what stands before is never seen.
+ * And what is stored but deleted meanwhile could not be told from what was never stored. So one whose offset can't
+ * be asked now, such as while its leader is being elected, waits. `why`: the last of the reasons.
+ */
+static rd_kafka_topic_partition_list_t *can_begin(struct tl_consumer *c,
+                                                  const rd_kafka_topic_partition_list_t *all,
+                                                  struct tl_error *why)
+{
+    const struct timespec pause = {.tv_nsec = START_RETRY_MS * 1000000L};
+    int64_t deadline = tl_clock_ms() + START_WAIT_MS, left = START_WAIT_MS;
+    rd_kafka_topic_partition_list_t *list = askable(c, all, why);
+
+    /* Topics that were made a moment ago may not have their leaders yet. */
+    while (list->cnt && ask_offsets(c, list, (int)left) && (left = deadline - tl_clock_ms()) > 0)
+        nanosleep(&pause, NULL);
+    for (int i = list->cnt - 1; i >= 0; i--) {
+        const rd_kafka_topic_partition_t *tp = &list->elems[i];
+
+        if (!tp->err)
+            continue;
+        tl_fail(why, TL_E_AGAIN, "where to begin in %s [%d] is not known: %s", tp->topic, tp->partition,
+                rd_kafka_err2str(tp->err));
+        rd_kafka_topic_partition_list_del_by_idx(list, i);
+    }
+    return list;
+}
+
+/* ------------------------------------------------------------------ assignments */
+
+/* Has the partition's messages go where its owner wants them. */
+static void hand_over(struct tl_consumer *c, const rd_kafka_topic_partition_t *tp)
 {
     rd_kafka_queue_t *from = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
-    const struct rd_kafka_metadata *metadata;
     struct tl_kqueue *to;
 
-    if (!from && topic &&
-        rd_kafka_metadata(c->rk, 0, topic, &metadata, START_WAIT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rd_kafka_metadata_destroy(metadata);
-        from = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
-    }
     if (!from) {
         c->events.trouble(c->events.app, tp->topic, tp->partition, "is not known to the Kafka client");
         return;
@@ -100,41 +153,115 @@ static void hand_over(struct tl_consumer *c, rd_kafka_topic_t *topic, const rd_k
     rd_kafka_queue_destroy(from);
 }
 
-/*
- * All queues are set before anything can come: what comes earlier would end in the member's own queue, where
- * nobody looks for messages, or in one that was freed with an earlier assignment.
- */
-static void assign(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+/* Says it once for each topic. */
+static void tell_waiting(struct tl_consumer *c, rd_kafka_topic_partition_list_t *begun,
+                         const struct tl_error *why)
 {
-    rd_kafka_topic_t **topics = calloc((size_t)list->cnt + 1, sizeof *topics);
+    const char *told = "";
+
+    for (int i = 0; i < c->given->cnt; i++) {
+        const rd_kafka_topic_partition_t *tp = &c->given->elems[i];
+
+        if (strcmp(told, tp->topic) == 0 ||
+            (begun && rd_kafka_topic_partition_list_find(begun, tp->topic, tp->partition)))
+            continue;
+        told = tp->topic;
+        c->events.waits(c->events.app, tp->topic, tp->partition, why->text);
+    }
+}
+
+/*
+ * Begins what is given and can begin. All queues are set before anything can come: what comes earlier would end in the
+ * member's own queue, where nobody looks for messages, or in one that was freed with an earlier assignment.
+ */
+static void begin(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list, const struct tl_error *why)
+{
     rd_kafka_resp_err_t code;
 
-    for (int i = 0; i < list->cnt; i++) {
-        rd_kafka_topic_t *topic = rd_kafka_topic_new(c->rk, list->elems[i].topic, NULL);
-
-        hand_over(c, topic, &list->elems[i]);
-        if (topics)
-            topics[i] = topic;
-    }
-    start_at(c, list);
+    for (int i = 0; i < list->cnt; i++)
+        hand_over(c, &list->elems[i]);
     code = rd_kafka_assign(c->rk, list);
     if (code)
         c->events.trouble(c->events.app, NULL, -1, rd_kafka_err2str(code));
+    c->incomplete = list->cnt < c->given->cnt;
+    c->again = tl_clock_ms() + START_AGAIN_MS;
+    if (c->incomplete)
+        tell_waiting(c, list, why);
+}
+
+/*
+ * Calls `with` while all topics of the list are known to librdkafka: one that is not has no queues, and it forgets those
+ * that nobody uses.
+ */
+static void with_topics(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list,
+                        void (*with)(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list))
+{
+    rd_kafka_topic_t **topics = calloc((size_t)list->cnt + 1, sizeof *topics);
+
+    for (int i = 0; topics && i < list->cnt; i++)
+        topics[i] = rd_kafka_topic_new(c->rk, list->elems[i].topic, NULL);
+    with(c, list);
     for (int i = 0; topics && i < list->cnt; i++)
         if (topics[i])
             rd_kafka_topic_destroy(topics[i]);
     free(topics);
 }
 
-static void revoke(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+static void begin_all(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+    struct tl_error why = {0};
+    rd_kafka_topic_partition_list_t *begun = can_begin(c, list, &why);
+
+    begin(c, begun, &why);
+    rd_kafka_topic_partition_list_destroy(begun);
+}
+
+static void stop_all(struct tl_consumer *c, const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_resp_err_t code;
 
-    for (int i = 0; i < list->cnt; i++)
+    for (int i = 0; list && i < list->cnt; i++)
         c->events.revoked(c->events.app, list->elems[i].topic, list->elems[i].partition);
     code = rd_kafka_assign(c->rk, NULL);
     if (code)
         tl_warn(c->log, "kafka", "unassign: %s", rd_kafka_err2str(code));
+}
+
+/*
+ * When some of what waits can begin, all begins anew: the group's protocol is eager, so librdkafka takes assignments
+ * as a whole, and whoever works on them knows that case.
+ */
+static void begin_rest(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *rest = rd_kafka_topic_partition_list_new(list->cnt);
+    rd_kafka_topic_partition_list_t *now, *begun;
+    struct tl_error why = {0};
+
+    if (rd_kafka_assignment(c->rk, &begun)) {
+        rd_kafka_topic_partition_list_destroy(rest);
+        return;
+    }
+    for (int i = 0; i < list->cnt; i++)
+        if (!rd_kafka_topic_partition_list_find(begun, list->elems[i].topic, list->elems[i].partition))
+            rd_kafka_topic_partition_list_add(rest, list->elems[i].topic, list->elems[i].partition);
+    now = can_begin(c, rest, &why);
+    if (now->cnt) {
+        stop_all(c, list);
+        begin_all(c, list);
+    } else {
+        tell_waiting(c, begun, &why);
+    }
+    rd_kafka_topic_partition_list_destroy(now);
+    rd_kafka_topic_partition_list_destroy(begun);
+    rd_kafka_topic_partition_list_destroy(rest);
+}
+
+static void forget_given(struct tl_consumer *c)
+{
+    if (c->given)
+        rd_kafka_topic_partition_list_destroy(c->given);
+    c->given = NULL;
+    c->incomplete = false;
 }
 
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *list,
@@ -143,10 +270,13 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topi
     struct tl_consumer *c = opaque;
 
     (void)rk;
-    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
-        assign(c, list);
-    else
-        revoke(c, list);
+    forget_given(c);
+    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        c->given = rd_kafka_topic_partition_list_copy(list);
+        with_topics(c, c->given, begin_all);
+    } else {
+        stop_all(c, list);
+    }
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -249,6 +379,10 @@ int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err)
     if (m)
         rd_kafka_message_destroy(m);
     /* All go to the workers' queues; one that does not would be lost without a trace. */
+    if (c->incomplete && tl_clock_ms() >= c->again) {
+        with_topics(c, c->given, begin_rest);
+        c->again = tl_clock_ms() + START_AGAIN_MS;
+    }
     if (stray)
         return tl_fail(err, TL_E_FATAL, "a message came outside of its partition's queue");
     if (code)
@@ -269,6 +403,7 @@ void tl_consumer_free(struct tl_consumer *c)
     if (!c)
         return;
     rd_kafka_destroy(c->rk);
+    forget_given(c);
     free(c);
 }
 

@@ -6,7 +6,7 @@
  *                   └──► tl_consumer_poll, in the owner's thread: rebalances, errors
  *
  * Thread: new, subscribe, poll, close by the owner. assigned and revoked are called within poll and close, in
- * the owner's thread. seek, store and the queue's functions by any one thread for one partition or queue.
+ * the owner's thread. A partition that can't begin yet is left out, and all are revoked and assigned anew when it can. seek, store and the queue's functions by any one thread for one partition or queue.
  *
  * Back-pressure: librdkafka fetches ahead at most queue_bytes into a queue, and stops until it has been
  * drained.
@@ -26,6 +26,11 @@ struct tl_consumer_events {
     struct tl_kqueue *(*assigned)(void *app, const char *topic, int32_t partition);
     /* It is not any more, once this returns: nothing of it may be stored afterwards. */
     void (*revoked)(void *app, const char *topic, int32_t partition);
+    /*
+     * The partition is this member's, but can't begin yet: its leader is being elected, say. Told about every two
+     * seconds, for one partition of each topic; assigned is called when it can. In the owner's thread.
+     */
+    void (*waits)(void *app, const char *topic, int32_t partition, const char *why);
     /*
      * Something is wrong: with one partition, or, topic NULL, with the way to the cluster. May come in any
      * thread.

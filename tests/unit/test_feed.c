@@ -50,6 +50,12 @@ static const struct sink_ops fake_sink = {
     .begin = fake_begin, .offset_move = fake_move, .commit = fake_commit, .rollback = fake_rollback};
 static const struct role_ops fake_role = {.name = "fake"};
 
+static void never_waits(void *app, const char *topic, int32_t partition, const char *why)
+{
+    (void)app;
+    fail_msg("%s [%d] waits: %s", topic, (int)partition, why);
+}
+
 static void no_trouble(void *app, const char *topic, int32_t partition, const char *text)
 {
     (void)app;
@@ -67,7 +73,7 @@ struct fixture {
 
 static int setup(void **state)
 {
-    static const struct tl_consumer_events events = {.trouble = no_trouble};
+    static const struct tl_consumer_events events = {.waits = never_waits, .trouble = no_trouble};
     static const struct tl_consumer_options options = {
         .group = "g", .client_id = "c", .queue_bytes = 1024 * 1024};
     struct fixture *f = calloc(1, sizeof *f);

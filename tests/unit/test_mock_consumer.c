@@ -31,7 +31,8 @@ enum {
     STORE_EVERY = 3,
     LANES = 88,
     WITHIN_MS = 45000,
-    LASTS_MS = 300
+    SHORT_MS = 300,
+    LONG_MS = 6000 /* longer than an assignment waits for where to begin */
 };
 
 enum position { FIRST = 1, MIDDLE = 2, LAST = 4 };
@@ -87,6 +88,19 @@ static void a_leader(struct mock *m, const char *topic)
     set_leader(m, topic, 1);
 }
 
+/* One of them, when the partitions are given to the member, again. */
+static void one_no_leader(struct mock *m, const char *topic)
+{
+    rd_kafka_mock_partition_set_leader(m->cluster, topic, 1, -1);
+    mock_fail(m, API_HEARTBEAT, E(REBALANCE_IN_PROGRESS), 1, 0);
+}
+
+static void no_leaders_at_rebalance(struct mock *m, const char *topic)
+{
+    set_leader(m, topic, -1);
+    mock_fail(m, API_HEARTBEAT, E(REBALANCE_IN_PROGRESS), 1, 0);
+}
+
 static void slow(struct mock *m, const char *topic)
 {
     (void)topic;
@@ -112,13 +126,17 @@ struct event {
     int positions;
     int starts;
     bool lost;
+    int lasts_ms;
 };
 
 static const struct event events[] = {
-    {"broker down for a while", broker_down, broker_up, FIRST | MIDDLE, BOTH, false},
-    {"no leader for a while", no_leader, a_leader, FIRST | MIDDLE, BOTH, false},
-    {"answers 200 ms late", slow, fast, FIRST | MIDDLE, BOTH, false},
-    {"position behind the end", nothing, nothing, FIRST, SEEK, true},
+    {"broker down for a while", broker_down, broker_up, FIRST | MIDDLE, BOTH, false, SHORT_MS},
+    {"no leader for a while", no_leader, a_leader, FIRST | MIDDLE, BOTH, false, SHORT_MS},
+    {"no leader of one for long", one_no_leader, a_leader, FIRST | MIDDLE, BOTH, false, LONG_MS},
+    {"no leaders for long", no_leaders_at_rebalance, a_leader, FIRST | MIDDLE, BOTH, false, LONG_MS},
+    {"broker down for long", broker_down, broker_up, FIRST | MIDDLE, BOTH, false, LONG_MS},
+    {"answers 200 ms late", slow, fast, FIRST | MIDDLE, BOTH, false, SHORT_MS},
+    {"position behind the end", nothing, nothing, FIRST, SEEK, true, SHORT_MS},
 };
 
 /* ------------------------------------------------------------------ cases */
@@ -305,6 +323,12 @@ static void on_revoked(void *app, const char *topic, int32_t partition)
     b->queue = NULL;
 }
 
+static void on_waits(void *app, const char *topic, int32_t partition, const char *why)
+{
+    if (!why[0])
+        mock_wrong(((struct member *)app)->m, "%s [%d] waits for no reason", topic, (int)partition);
+}
+
 static void on_trouble(void *app, const char *topic, int32_t partition, const char *text)
 {
     struct member *b = app;
@@ -422,7 +446,7 @@ static bool met(const struct member *b)
 static void work(struct member *b, int64_t next)
 {
     const struct fault *f = b->c->fault;
-    int64_t ends = tl_clock_ms() + LASTS_MS;
+    int64_t ends = tl_clock_ms() + (b->c->event ? b->c->event->lasts_ms : 0);
     bool over = !b->c->event || b->c->position != FIRST;
 
     while (turn(b)) {
@@ -509,7 +533,7 @@ static void live(struct member *b)
     happen(b, MIDDLE);
     if (b->c->event && b->c->position == MIDDLE) {
         /* What is written is written while the broker can be reached. */
-        int64_t ends = tl_clock_ms() + LASTS_MS;
+        int64_t ends = tl_clock_ms() + b->c->event->lasts_ms;
 
         while (tl_clock_ms() < ends && turn(b))
             ;
@@ -526,7 +550,7 @@ static void run_case(struct mock *m, size_t i)
     struct a_case c;
     struct member b = {.m = m, .c = &c};
     struct tl_consumer_events calls = {
-        .assigned = on_assigned, .revoked = on_revoked, .trouble = on_trouble, .app = &b};
+        .assigned = on_assigned, .revoked = on_revoked, .waits = on_waits, .trouble = on_trouble, .app = &b};
     struct tl_consumer_options options = {.group = b.group, .client_id = "test", .queue_bytes = 1 << 20};
     bool lost, all;
 

@@ -204,6 +204,14 @@ static void revoked(void *app, const char *topic, int32_t partition)
     (void)partition;
 }
 
+static void waits(void *app, const char *topic, int32_t partition, const char *why)
+{
+    (void)app;
+    (void)topic;
+    (void)partition;
+    (void)why;
+}
+
 static void trouble(void *app, const char *topic, int32_t partition, const char *text)
 {
     (void)app;
@@ -217,7 +225,7 @@ static void check_consumer(struct fixture *f)
 {
     struct tl_kqueue *queue = NULL;
     struct tl_consumer_events events = {
-        .assigned = assigned, .revoked = revoked, .trouble = trouble, .app = &queue};
+        .assigned = assigned, .revoked = revoked, .waits = waits, .trouble = trouble, .app = &queue};
     struct tl_consumer_options options = {
         .group = "test", .client_id = "test", .queue_bytes = 1 << 20, .from_stored = true};
     struct tl_consumer *c = tl_consumer_new(&f->conf, &options, &events, &f->log, &f->err);

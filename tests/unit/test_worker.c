@@ -115,6 +115,12 @@ static void not_revoked(void *app, const char *topic, int32_t partition)
     (void)partition;
 }
 
+static void never_waits(void *app, const char *topic, int32_t partition, const char *why)
+{
+    (void)app;
+    fail_msg("%s [%d] waits: %s", topic, (int)partition, why);
+}
+
 static void no_trouble(void *app, const char *topic, int32_t partition, const char *text)
 {
     (void)app;
@@ -125,7 +131,8 @@ static void no_trouble(void *app, const char *topic, int32_t partition, const ch
 
 static int setup(void **state)
 {
-    static const struct tl_consumer_events events = {not_assigned, not_revoked, no_trouble, NULL};
+    static const struct tl_consumer_events events = {not_assigned, not_revoked, never_waits, no_trouble,
+                                                     NULL};
     static const struct tl_consumer_options options = {
         .group = "g", .client_id = "c", .queue_bytes = 1024 * 1024, .from_stored = true};
     char url[] = "none";
