@@ -43,7 +43,7 @@ endif
 CPPFLAGS := -D_GNU_SOURCE -I. -DTLOAD_VERSION='"$(VERSION)"' $(PKG_CFLAGS) $(EXTRA_CPPFLAGS)
 CFLAGS := -std=gnu17 -g $(OPTIMIZE) $(WARNINGS) -fno-common -fPIE -pthread $(HARDENING) $(EXTRA_CFLAGS)
 LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(EXTRA_LDFLAGS)
-LDLIBS := $(PKG_LIBS) -lcsv -lm
+LDLIBS := $(PKG_LIBS) -lm
 
 # --- sources --------------------------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) $(BENCH_PROGRAMS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 		$(call objects,$(UNIT_SUPPORT)) $(TSAN) $(LIBCLI) $(LIBCOORDINATORD) $(LIBTLOAD)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs $(TEST_LIBRARIES))
+	$(call say,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) $(shell pkg-config --libs $(TEST_LIBRARIES)) -lcsv
 
 $(REPLAY_PROGRAMS): $(BUILD)/obj/tests/fuzz/replay.o
 

@@ -17,13 +17,11 @@ void tl_buf_release(struct tl_buf *b)
     *b = (struct tl_buf){.max = b->max};
 }
 
-int tl_buf_reserve(struct tl_buf *b, size_t n)
+int tl_buf_grow(struct tl_buf *b, size_t n)
 {
     size_t need, cap;
     char *data;
 
-    if (TL_LIKELY(n <= b->cap - b->len))
-        return TL_BUF_OK;
     if (n > b->max || b->len > b->max - n)
         return TL_BUF_FULL;
     need = b->len + n;
@@ -58,11 +56,6 @@ int tl_buf_append_str(struct tl_buf *b, struct tl_str s)
 int tl_buf_append_z(struct tl_buf *b, const char *z)
 {
     return tl_buf_append(b, z, strlen(z));
-}
-
-int tl_buf_append_char(struct tl_buf *b, char c)
-{
-    return tl_buf_append(b, &c, 1);
 }
 
 int tl_buf_append_i64(struct tl_buf *b, int64_t value)

@@ -29,12 +29,25 @@ void tl_buf_init(struct tl_buf *b, size_t max);
 /* Frees the bytes; the buffer may be used again afterwards, with the same ceiling. */
 void tl_buf_release(struct tl_buf *b);
 
+int tl_buf_grow(struct tl_buf *b, size_t n) TL_MUST_CHECK; /* for tl_buf_reserve */
+
 /* Room for n more bytes at data + len. */
-int tl_buf_reserve(struct tl_buf *b, size_t n) TL_MUST_CHECK;
+TL_MUST_CHECK static inline int tl_buf_reserve(struct tl_buf *b, size_t n)
+{
+    return TL_LIKELY(n <= b->cap - b->len) ? TL_BUF_OK : tl_buf_grow(b, n);
+}
+
 int tl_buf_append(struct tl_buf *b, const void *bytes, size_t n) TL_MUST_CHECK;
 int tl_buf_append_str(struct tl_buf *b, struct tl_str s) TL_MUST_CHECK;
 int tl_buf_append_z(struct tl_buf *b, const char *z) TL_MUST_CHECK;
-int tl_buf_append_char(struct tl_buf *b, char c) TL_MUST_CHECK;
+TL_MUST_CHECK static inline int tl_buf_append_char(struct tl_buf *b, char c)
+{
+    int rc = tl_buf_reserve(b, 1);
+
+    if (TL_LIKELY(!rc))
+        b->data[b->len++] = c;
+    return rc;
+}
 /* In decimal. */
 int tl_buf_append_i64(struct tl_buf *b, int64_t value) TL_MUST_CHECK;
 int tl_buf_appendf(struct tl_buf *b, const char *fmt, ...) TL_PRINTF(2, 3) TL_MUST_CHECK;

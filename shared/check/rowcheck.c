@@ -7,7 +7,7 @@
  *     │ tl_csv_scan          where the record ends: the same function as the splitter's; or tl-malformed says it
  *     ▼
  *   record                   a view of the message
- *     │ tl_fields_split      libcsv, strict; copied once, into the parser's own buffer
+ *     │ tl_fields_split      copied only where quotes are doubled, into the parser's own buffer
  *     ▼
  *   values                   one tl_str a field, null as ptr NULL
  *     │ tl_type_canon        by the column's type; a value that is canonical already is not copied
@@ -15,7 +15,7 @@
  *     ▼
  *   out                      cut back to where the row began when a value is rejected
  *
- * One row is in hand at a time. Memory is `out` (a message), the parser's record and `scratch` (a value).
+ * One row is in hand at a time. Memory is `out` (a message), the parser's text (a record) and `scratch` (a value).
  */
 #include "shared/check/rowcheck.h"
 
@@ -119,6 +119,14 @@ struct verdict {
     const char *column;
     struct tl_str value;
 };
+
+/* Not the whole of it: most rows have no use for a reason. */
+static void no_verdict(struct verdict *v)
+{
+    v->reject = false;
+    v->column = NULL;
+    v->value = tl_str_n(NULL, 0);
+}
 
 static void reject_record(struct verdict *v, enum tl_reject_code code, const char *reason)
 {
@@ -268,11 +276,12 @@ int rowcheck_run(struct rowcheck *rc, struct tl_str value, struct tl_str malform
     if (next_malformed(&malformed, &bad, err))
         return -1;
     while (rest.len) {
-        struct verdict v = {0};
+        struct verdict v;
         struct tl_str record;
         size_t row_start = out->len;
         int64_t line;
 
+        no_verdict(&v);
         if (!tl_rawtext_line(&rest, &line))
             return tl_fail(err, TL_E_CORRUPT, "a raw batch has no line number at byte %zu",
                            (size_t)(rest.ptr - value.ptr));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The fields of one record, by libcsv in strict mode.
+ * The fields of one record.
  *
- * Spaces around fields stay, empty fields stay, and no byte ends a record from within: records come cut by
- * scan.h. A parser belongs to one thread, which makes it once and keeps it.
+ * Strict: a quote stands at a field's start, or doubled or at the end of one that begins with it. Spaces around fields
+ * stay, empty fields stay, and no byte ends a record from within: records come cut by scan.h. A parser belongs to
+ * one thread, which makes it once and keeps it.
  */
 #ifndef TL_CSV_FIELDS_H
 #define TL_CSV_FIELDS_H

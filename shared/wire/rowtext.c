@@ -10,7 +10,7 @@
 
 #define EVERY(byte) (0x0101010101010101u * (uint64_t)(byte))
 
-enum { WORD = 8 };
+enum { WORD = 8, HALF = 4 };
 
 static uint64_t load(const char *p)
 {
@@ -59,15 +59,20 @@ static char escape_letter(char c)
     }
 }
 
-/* How many bytes at p need no escape. */
-static size_t plain_run(const char *p, size_t n)
+/*
+ * Copies what needs no escape, and returns how many bytes that were; there is room for n at `to`, and what stands behind
+ * those may have been written, too. Whether a word needs escapes is asked of what is to be stored anyway: values are
+ * short, and to look at them first and to copy them then took twice as long.
+ */
+static inline size_t copy_plain(char *to, const char *p, size_t n)
 {
     size_t i = 0;
     uint64_t hit;
 
     for (; n - i >= WORD; i += WORD) {
         hit = escaped(load(p + i));
-        if (hit)
+        memcpy(to + i, p + i, WORD);
+        if (TL_UNLIKELY(hit))
             return i + (size_t)__builtin_ctzll(hit) / 8;
     }
     if (i == n)
@@ -75,44 +80,64 @@ static size_t plain_run(const char *p, size_t n)
     if (n >= WORD) {
         /* The last word overlaps bytes that were found plain. */
         hit = escaped(load(p + n - WORD));
-        return hit ? n - WORD + (size_t)__builtin_ctzll(hit) / 8 : n;
+        memcpy(to + n - WORD, p + n - WORD, WORD);
+        return TL_UNLIKELY(hit) ? n - WORD + (size_t)__builtin_ctzll(hit) / 8 : n;
     }
-    while (i < n && !escape_letter(p[i]))
-        i++;
+    if (n >= HALF) {
+        uint32_t first, last; /* they overlap */
+
+        memcpy(&first, p, HALF);
+        memcpy(&last, p + n - HALF, HALF);
+        if (TL_LIKELY(!escaped(first | (uint64_t)last << 32))) {
+            memcpy(to, &first, HALF);
+            memcpy(to + n - HALF, &last, HALF);
+            return n;
+        }
+    }
+    for (; i < n && !escape_letter(p[i]); i++)
+        to[i] = p[i];
     return i;
 }
 
-static int append_escaped(struct tl_buf *b, struct tl_str value, size_t plain)
+/* From the byte on that needs the first escape. */
+static int append_escaped(struct tl_buf *b, struct tl_str rest)
 {
-    size_t before = b->len, i = 0;
+    while (rest.len) {
+        size_t plain;
+        int rc = tl_buf_reserve(b, rest.len + 1);
 
-    for (;;) {
-        int rc = tl_buf_append(b, value.ptr + i, plain);
-
-        i += plain;
-        if (!rc && i == value.len)
-            return TL_BUF_OK;
-        if (!rc)
-            rc = tl_buf_append(b, (char[]){'\\', escape_letter(value.ptr[i])}, 2);
-        if (rc) {
-            b->len = before;
+        if (rc)
             return rc;
-        }
-        i++;
-        plain = plain_run(value.ptr + i, value.len - i);
+        b->data[b->len++] = '\\';
+        b->data[b->len++] = escape_letter(rest.ptr[0]);
+        rest = tl_str_n(rest.ptr + 1, rest.len - 1);
+        plain = copy_plain(b->data + b->len, rest.ptr, rest.len);
+        b->len += plain;
+        rest = tl_str_n(rest.ptr + plain, rest.len - plain);
     }
+    return TL_BUF_OK;
 }
 
 int tl_rowtext_append(struct tl_buf *b, struct tl_str value)
 {
-    size_t plain;
+    size_t before = b->len, plain;
+    int rc;
 
     if (!value.ptr)
         return tl_buf_append(b, "\\N", 2);
-    plain = plain_run(value.ptr, value.len);
+    if (value.len == 0)
+        return TL_BUF_OK;
+    rc = tl_buf_reserve(b, value.len);
+    if (rc)
+        return rc;
+    plain = copy_plain(b->data + b->len, value.ptr, value.len);
+    b->len += plain;
     if (TL_LIKELY(plain == value.len))
-        return tl_buf_append(b, value.ptr, value.len);
-    return append_escaped(b, value, plain);
+        return TL_BUF_OK;
+    rc = append_escaped(b, tl_str_n(value.ptr + plain, value.len - plain));
+    if (rc)
+        b->len = before;
+    return rc;
 }
 
 struct split {

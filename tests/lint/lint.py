@@ -32,7 +32,7 @@ LAYERS = {
 # A third-party header has one home. Tests may include what they test with.
 HOMES = {
     r"librdkafka/": ("shared/kafka/",),
-    r"csv\.h$": ("shared/csv/",),
+    r"csv\.h$": ("tests/unit/",),
     r"sqlite3\.h$": ("coordinatord/control/", "coordinatord/sinks/sqlite/", "coordinatord/sinks/sqlite.c"),
     r"microhttpd\.h$": ("coordinatord/http/",),
     r"curl/": ("shared/http/",),
