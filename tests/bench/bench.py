@@ -6,7 +6,7 @@ Rounds of all groups of runs, one group after the other, so that what disturbs t
 them; what counts is the median, and ratios of medians. Nothing is asserted but that the rows have arrived.
 
 --only      these groups (--list shows them)
---full      also what takes long: five times the rows, a fifth of them rejected; pgloader and Connect in each round
+--full      also what takes long: five and ten times the rows, a fifth of them rejected; pgloader and Connect in each round
 --peers     also Kafka Connect, which Maven fetches
 --results   write tests/bench/RESULTS.md, too
 
