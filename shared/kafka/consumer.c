@@ -137,20 +137,21 @@ static rd_kafka_topic_partition_list_t *can_begin(struct tl_consumer *c,
 
 /* ------------------------------------------------------------------ assignments */
 
-/* Has the partition's messages go where its owner wants them. */
-static void hand_over(struct tl_consumer *c, const rd_kafka_topic_partition_t *tp)
+/* Has the partition's messages go where its owner wants them. False: nobody takes them now. */
+static bool hand_over(struct tl_consumer *c, const rd_kafka_topic_partition_t *tp)
 {
     rd_kafka_queue_t *from = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
     struct tl_kqueue *to;
 
     if (!from) {
         c->events.trouble(c->events.app, tp->topic, tp->partition, "is not known to the Kafka client");
-        return;
+        return false;
     }
     to = c->events.assigned(c->events.app, tp->topic, tp->partition);
     if (to)
         rd_kafka_queue_forward(from, to->rd);
     rd_kafka_queue_destroy(from);
+    return to != NULL;
 }
 
 /* Says it once for each topic. */
@@ -172,14 +173,23 @@ static void tell_waiting(struct tl_consumer *c, rd_kafka_topic_partition_list_t 
 
 /*
  * Begins what is given and can begin. All queues are set before anything can come: what comes earlier would end in the
- * member's own queue, where nobody looks for messages, or in one that was freed with an earlier assignment.
+ * member's own queue, where nobody looks for messages, or in one that was freed with an earlier assignment. One that
+ * its owner can't take, for want of descriptors, say, waits with those that can't begin.
  */
-static void begin(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list, const struct tl_error *why)
+static void begin(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list, struct tl_error *why)
 {
     rd_kafka_resp_err_t code;
 
-    for (int i = 0; i < list->cnt; i++)
-        hand_over(c, &list->elems[i]);
+    for (int i = 0; i < list->cnt;) {
+        const rd_kafka_topic_partition_t *tp = &list->elems[i];
+
+        if (hand_over(c, tp)) {
+            i++;
+            continue;
+        }
+        tl_fail(why, TL_E_AGAIN, "%s [%d] can't be served now", tp->topic, tp->partition);
+        rd_kafka_topic_partition_list_del_by_idx(list, i);
+    }
     code = rd_kafka_assign(c->rk, list);
     if (code)
         c->events.trouble(c->events.app, NULL, -1, rd_kafka_err2str(code));

@@ -22,7 +22,10 @@ struct tl_consumer;
 struct tl_kqueue;
 
 struct tl_consumer_events {
-    /* The partition is this member's now. Returns the queue for its messages; NULL: it is left alone. */
+    /*
+     * The partition is this member's now. Returns the queue for its messages; NULL: it can't be served, and nothing of
+     * it comes; two seconds later it is tried again, as with one that can't begin.
+     */
     struct tl_kqueue *(*assigned)(void *app, const char *topic, int32_t partition);
     /* It is not any more, once this returns: nothing of it may be stored afterwards. */
     void (*revoked)(void *app, const char *topic, int32_t partition);

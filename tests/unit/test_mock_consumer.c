@@ -127,16 +127,18 @@ struct event {
     int starts;
     bool lost;
     int lasts_ms;
+    bool refuses; /* the member can't take a partition when it is first given to it */
 };
 
 static const struct event events[] = {
-    {"broker down for a while", broker_down, broker_up, FIRST | MIDDLE, BOTH, false, SHORT_MS},
-    {"no leader for a while", no_leader, a_leader, FIRST | MIDDLE, BOTH, false, SHORT_MS},
-    {"no leader of one for long", one_no_leader, a_leader, FIRST | MIDDLE, BOTH, false, LONG_MS},
-    {"no leaders for long", no_leaders_at_rebalance, a_leader, FIRST | MIDDLE, BOTH, false, LONG_MS},
-    {"broker down for long", broker_down, broker_up, FIRST | MIDDLE, BOTH, false, LONG_MS},
-    {"answers 200 ms late", slow, fast, FIRST | MIDDLE, BOTH, false, SHORT_MS},
-    {"position behind the end", nothing, nothing, FIRST, SEEK, true, SHORT_MS},
+    {"broker down for a while", broker_down, broker_up, FIRST | MIDDLE, BOTH, false, SHORT_MS, false},
+    {"no leader for a while", no_leader, a_leader, FIRST | MIDDLE, BOTH, false, SHORT_MS, false},
+    {"no leader of one for long", one_no_leader, a_leader, FIRST | MIDDLE, BOTH, false, LONG_MS, false},
+    {"no leaders for long", no_leaders_at_rebalance, a_leader, FIRST | MIDDLE, BOTH, false, LONG_MS, false},
+    {"broker down for long", broker_down, broker_up, FIRST | MIDDLE, BOTH, false, LONG_MS, false},
+    {"answers 200 ms late", slow, fast, FIRST | MIDDLE, BOTH, false, SHORT_MS, false},
+    {"one can't be taken at first", nothing, nothing, FIRST, BOTH, false, SHORT_MS, true},
+    {"position behind the end", nothing, nothing, FIRST, SEEK, true, SHORT_MS, false},
 };
 
 /* ------------------------------------------------------------------ cases */
@@ -259,7 +261,6 @@ static void write_half(struct mock *m, const char *topic, int64_t first)
             e.version = 1;
             e.upload = tl_str("u1");
             e.seq = i + 1;
-            e.rows = 0;
             tl_envelope_to_headers(&e, &headers);
             while (tl_producer_send(m->app, topic, p, &headers, tl_str("{}"), NULL, &m->err)) {
                 if (m->err.code != TL_E_AGAIN || mock_late(m)) {
@@ -293,6 +294,7 @@ struct member {
     struct tl_kqueue *queue; /* of all that is ours, a new one with each assignment */
     char topic[32];
     char group[32];
+    bool refused;
     struct part part[PARTITIONS];
 };
 
@@ -302,6 +304,10 @@ static struct tl_kqueue *on_assigned(void *app, const char *topic, int32_t parti
     struct part *p = &b->part[partition];
 
     (void)topic;
+    if (b->c->event && b->c->event->refuses && partition == 1 && !b->refused) {
+        b->refused = true;
+        return NULL;
+    }
     if (!b->queue)
         b->queue = tl_kqueue_new(b->consumer, &b->m->err);
     p->ours = true;
@@ -427,11 +433,7 @@ static bool stored_all(const struct member *b)
 
 static bool told_lost(const struct member *b)
 {
-    bool lost = false;
-
-    for (int32_t p = 0; p < PARTITIONS; p++)
-        lost = lost || b->part[p].lost;
-    return lost;
+    return b->part[0].lost || b->part[1].lost;
 }
 
 /* Whether nothing of the failure is to come any more. */
@@ -445,7 +447,6 @@ static bool met(const struct member *b)
 /* Until all up to `next` is done and the failure was met. */
 static void work(struct member *b, int64_t next)
 {
-    const struct fault *f = b->c->fault;
     int64_t ends = tl_clock_ms() + (b->c->event ? b->c->event->lasts_ms : 0);
     bool over = !b->c->event || b->c->position != FIRST;
 
@@ -459,7 +460,8 @@ static void work(struct member *b, int64_t next)
         if (mock_late(b->m)) {
             mock_wrong(b->m, "hangs: %lld and %lld of %d done%s, %zu failures left",
                        (long long)b->part[0].done, (long long)b->part[1].done, (int)next,
-                       b->queue ? "" : ", nothing is assigned", f ? mock_left(b->m, f->api).sum : 0);
+                       b->queue ? "" : ", nothing is assigned",
+                       b->c->fault ? mock_left(b->m, b->c->fault->api).sum : 0);
             return;
         }
     }
@@ -552,7 +554,7 @@ static void run_case(struct mock *m, size_t i)
     struct tl_consumer_events calls = {
         .assigned = on_assigned, .revoked = on_revoked, .waits = on_waits, .trouble = on_trouble, .app = &b};
     struct tl_consumer_options options = {.group = b.group, .client_id = "test", .queue_bytes = 1 << 20};
-    bool lost, all;
+    bool all;
 
     case_of(i, &c);
     options.from_stored = c.start == STORED;
@@ -573,10 +575,8 @@ static void run_case(struct mock *m, size_t i)
         mock_wrong(m, "%s", m->err.text);
     tl_kqueue_free(b.queue);
     tl_consumer_free(b.consumer);
-    lost = told_lost(&b);
-    if (lost != is_lost(&c))
-        mock_wrong(m, lost ? "it was told that its position is lost"
-                           : "it was not told that its position is lost");
+    if (told_lost(&b) != is_lost(&c))
+        mock_wrong(m, "it was %stold that its position is lost", is_lost(&c) ? "not " : "");
     if (mock_late(m))
         mock_wrong(m, "takes too long to leave");
     if (!m->why[0])
