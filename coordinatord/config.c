@@ -60,7 +60,7 @@ static const struct key keys[] = {
     {KEY("sink", "connections"), KEY_INT, AT(sink_connections), 0, 64, "0", NULL},
     {KEY("sink", "commit_rows"), KEY_INT, AT(sink_commit_rows), 1, 10000000, "100000", NULL},
     {KEY("sink", "commit_bytes"), KEY_INT, AT(sink_commit_bytes), 1, 1 << 30, "16777216", NULL},
-    {KEY("sink", "commit_ms"), KEY_INT, AT(sink_commit_ms), 1, 60000, "200", NULL},
+    {KEY("sink", "commit_ms"), KEY_INT, AT(sink_commit_ms), 0, 60000, "200", NULL},
     {KEY("errors", "url"), KEY_TEXT, AT(errors_url), 0, 0, NULL, NULL},
     {KEY("validate", "threads"), KEY_INT, AT(validate_threads), 1, 64, "2", NULL},
 };

@@ -85,10 +85,12 @@ static void test_file(void **state)
 
     (void)state;
     load(&c, "; a comment\n[coordinator]\n  state = /srv/tload ; elsewhere\nlisten =\n"
-             "[kafka]\nbootstrap = a:1,b:2\n  partitions = 8\nsasl.username = me\n[sink]\nurl = sqlite:/d\n");
+             "[kafka]\nbootstrap = a:1,b:2\n  partitions = 8\nsasl.username = me\n[sink]\nurl = sqlite:/d\n"
+             "commit_ms = 0\n");
     assert_string_equal(c.state, "/srv/tload");
     assert_string_equal(c.listen, "");
     assert_string_equal(c.sink_url, "sqlite:/d");
+    assert_int_equal(c.sink_commit_ms, 0);
     assert_string_equal(c.errors_url, "file:/srv/tload/errors");
     assert_int_equal(c.partitions, 8);
     assert_string_equal(tl_kafka_conf_get(&c.kafka, "bootstrap.servers"), "a:1,b:2");
