@@ -28,6 +28,7 @@
 #include "coordinatord/pipeline/owed.h"
 #include "coordinatord/pipeline/refused.h"
 #include "shared/base/clock.h"
+#include "shared/base/failpoint.h"
 
 enum { QUIET_MS = 2, POP_IDLE_MS = 250, SCHEMA_RETRY_MS = 200, OWED_PATIENCE_MS = 200 };
 
@@ -336,7 +337,8 @@ static bool commit(struct feeder *fd)
 
     if (!fd->feed.in_transaction)
         return true;
-    if (ledger_cache_flush(&fd->ledger, fd->feed.ops, fd->feed.sink, &err)) {
+    if (TL_FAILPOINT_FAILS(SINK_BEFORE_LEDGER, &err) ||
+        ledger_cache_flush(&fd->ledger, fd->feed.ops, fd->feed.sink, &err)) {
         give_up(fd, &err);
         return false;
     }

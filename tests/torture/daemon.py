@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A process of coordinatord that is killed, stopped, starved and started again."""
 
+import contextlib
 import os
+import re
 import resource
 import signal
 import threading
@@ -11,8 +13,47 @@ from tests.lib.process import BUILD, gone, scaled
 from tests.torture.oracle import Difference
 
 STOP_SECONDS = 5  # within which coordinatord has to end by SIGTERM
-MAX_DESCRIPTORS, MAX_THREADS, MAX_MEMORY = 200, 90, 700 * 1024 * 1024
+ROLES = "control,validate,sink,errors"
+LANES = re.compile(r" (?:(validate): (\S+ \[\d+\]) is ours|(sink|errors): (\S+ \[\d+\]) goes on at)")
+
+# What a process may have more, when all is over, than when it was new and had nothing to do.
+MORE = {
+    "files": 1,
+    "pipes": 0,
+    "sockets": 4,  # requests, and connections of Kafka's client that come and go by themselves
+    "threads": 1,
+    "HTTP connections": 0,
+    "clients of Kafka": 0,
+    "bytes of memory": 300 * 1024 * 1024,  # of the queues and the allocator
+}
+# The data sink is opened, the way to Kafka is made when there is something to trim, and the roles keep their connections.
+MORE_OF_CONTROL = {"files": 6, "HTTP connections": 12, "clients of Kafka": 3}
+CLIENTS_OF_CONNECTION = 3  # that the sink makes when a row is refused or owed
+CALM_SECONDS = 10  # within which what is on its way ends
 SHIM = BUILD / "tests/torture/iofault.so"
+
+
+def use_of(process):
+    """What MORE names. Threads, pipes and sockets of a client of Kafka go with its brokers, so they are left out."""
+    pid, names, targets = process.pid, [], []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/task/{thread}/comm", encoding="utf-8") as f:
+            names.append(f.read().strip())
+    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            targets.append(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
+    pipes, sockets = (sum(t.startswith(kind) for t in targets) for kind in ("pipe:", "socket:"))
+    brokers = sum(n.startswith("rdk:broker") for n in names)
+    clients, served = names.count("rdk:main"), names.count("MHD-connection")
+    return {
+        "files": len(targets) - pipes - sockets,
+        "pipes": pipes - 2 * brokers,
+        "sockets": sockets - brokers - served,
+        "threads": len(names) - brokers - clients - served,
+        "HTTP connections": served,
+        "clients of Kafka": clients,
+        "bytes of memory": process.rss(),
+    }
 
 
 class Disk:
@@ -46,6 +87,8 @@ class Daemon:
         self.lock = threading.Lock()
         self.may_end = ()  # statuses with which it may end by itself
         self.started = 0.0
+        self.first = None  # what it used when it was new
+        self.left = None  # the roles that it had before it left one
 
     @property
     def process(self):
@@ -83,6 +126,23 @@ class Daemon:
             self.check_end(status)
         elif took > scaled(STOP_SECONDS) + 1:
             raise Difference(f"{self.name} takes {took:.1f} s to end by SIGTERM; its log: {self.process.stderr_path}")
+
+    def leave_role(self, role):
+        """Ends, and goes on with its other roles, if it has any, until take_role."""
+        self.terminate()
+        self.left = (self.coordinator.roles,)
+        self.coordinator.roles = ",".join(r for r in (self.coordinator.roles or ROLES).split(",") if r != role)
+        if self.coordinator.roles:
+            self.start()
+
+    def take_role(self):
+        if not self.left:
+            return
+        if self.coordinator.roles:
+            self.terminate()
+        (self.coordinator.roles,) = self.left
+        self.left = None
+        self.start()
 
     def check_end(self, status):
         if status not in self.may_end:
@@ -130,13 +190,32 @@ class Daemon:
         if not gone(self.process.pid):
             resource.prlimit(self.process.pid, limit, before)
 
-    def check_resources(self):
-        pid = self.process.pid
-        descriptors = len(os.listdir(f"/proc/{pid}/fd"))
-        threads = len(os.listdir(f"/proc/{pid}/task"))
-        memory = self.process.rss()
-        for what, there, most in (
-            ("descriptors", descriptors, MAX_DESCRIPTORS), ("threads", threads, MAX_THREADS), ("bytes of memory", memory, MAX_MEMORY),
-        ):
-            if there > most and not os.environ.get("SANITIZE"):
-                raise Difference(f"{self.name} has {there} {what}; at most {most} are due")
+    def lanes(self):
+        """That it was ever at work on: role and partition."""
+        return {tuple(filter(None, found)) for found in LANES.findall(self.coordinator.log)}
+
+    def note_first_use(self):
+        """It is new, and at rest."""
+        self.first = use_of(self.process)
+
+    def allowance(self, connections):
+        roles = (self.coordinator.roles or ROLES).split(",")
+        more = dict(MORE)
+        for what, n in MORE_OF_CONTROL.items() if "control" in roles else ():
+            more[what] += n
+        if "sink" in roles:
+            more["clients of Kafka"] += connections * CLIENTS_OF_CONNECTION
+        return more
+
+    def check_resources(self, connections):
+        """connections: of the sink. Later processes of this name are compared with the first one as well."""
+        deadline = time.monotonic() + scaled(CALM_SECONDS)
+        while True:
+            now = use_of(self.process)
+            due = {what: self.first[what] + more for what, more in self.allowance(connections).items()}
+            much = [f"{now[what]} {what}, at most {most} are due" for what, most in due.items() if now[what] > most]
+            if not much or os.environ.get("SANITIZE"):
+                return
+            if time.monotonic() > deadline:
+                raise Difference(f"{self.name}, when all is over: {'; '.join(much)}; at first it had {self.first}, now {now}")
+            time.sleep(0.1)

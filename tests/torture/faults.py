@@ -3,6 +3,7 @@
 
 import re
 import signal
+import subprocess
 import threading
 import time
 from dataclasses import dataclass
@@ -13,7 +14,17 @@ FAILPOINTS = ROOT / "shared/base/failpoints.def"
 
 # Past the session of a consumer, after which its partitions are somebody else's.
 SESSION = (7.0, 13.0)
-TAKEOVER_SECONDS = 15
+TAKEOVER_SECONDS = 20
+
+VALIDATED = "tload.default.validated-input"
+VALIDATED_IS_OURS = re.compile(rf"{re.escape(VALIDATED)} \[(\d+)\] is ours")
+
+# Where it stands still. Behind its begin it would have the whole file of SQLite to itself.
+ZOMBIES = ("sink.before_begin:1", "sink.before_begin:3")
+SERVER_ZOMBIES = ("sink.before_ledger:1", "sink.before_ledger:3")
+
+# A sink that commits what it has in hand before it looks whether its partition is to go.
+AT_ONCE = {"sink": {"commit_ms": 0}}
 
 
 @dataclass
@@ -76,7 +87,7 @@ def draw(rng, seconds, count, sink, only=None, long=False):
         elif kind == "stand_still":
             fault.detail = f"{rng.choice(list(points))}:{count_down}=stop"
         elif kind == "zombie":
-            fault.detail = f"sink.before_begin:{rng.choice((1, 1, 2))}=stop"
+            fault.detail = f"{rng.choice(ZOMBIES if sink == 'sqlite' else ZOMBIES + SERVER_ZOMBIES)}=stop"
         elif kind == "storm":
             fault.detail = rng.choice(("sink", "validate", "sink,validate,errors"))
         schedule.append(fault)
@@ -207,10 +218,10 @@ class Tormentor:
 
         return self.on_daemon(fault, what, self.owner(fault))
 
-    def extra(self, roles):
+    def extra(self, roles, failpoint=None, settings=None):
         self.storms += 1
-        d = self.world.daemon(f"storm{self.storms}", roles)
-        d.start()
+        d = self.world.daemon(f"storm{self.storms}", roles, settings)
+        d.start(failpoint)
         self.world.extra.append(d)
         return d
 
@@ -226,39 +237,44 @@ class Tormentor:
 
     def zombie(self, fault):
         """
-        The sink stands still with a message in hand and no transaction open, until somebody else has its partitions and has
-        applied that message and more; then it comes back, and knows nothing of it.
+        One more sink stands still with a message in hand until others have its partitions and have applied all that is in
+        them; then it comes back, knows nothing of it, and commits that message at once.
         """
-        others = []
-
-        def overtaken(before):
-            try:
-                now = self.world.sink.offsets()
-            except self.world.sink.busy:
-                return False
-            return sum(now.values()) > sum(before.values()) + 2
 
         def what(d):
-            d.kill()
-            d.start(fault.detail)
-            if not self.until(d.stands_still, 12):
-                return "has nothing in hand"
-            others.append(self.extra("validate,sink,errors"))
+            zombie = self.extra("sink", fault.detail, AT_ONCE)
             try:
-                before = self.world.sink.offsets()
-            except self.world.sink.busy:
-                before = {}
-            taken = self.until(lambda: overtaken(before), TAKEOVER_SECONDS)
-            d.process.signal(signal.SIGCONT)
-            self.until(lambda: d.process.poll() is not None, 1)
-            return "is overtaken" if taken else "is not overtaken"
+                return self.overtake(fault, d, zombie)
+            finally:
+                zombie.process.signal(signal.SIGCONT)
+                if zombie.process.poll() is None:
+                    zombie.terminate()
 
+        return self.on_daemon(fault, what, self.world.sink_daemon)
+
+    def overtake(self, fault, d, zombie):
+        if not self.until(lambda: VALIDATED_IS_OURS.search(zombie.coordinator.log), 5):
+            d.leave_role("sink")  # there is but one partition, and the other one has it
         try:
-            return self.on_daemon(fault, what, self.world.sink_daemon)
+            hit = self.until(zombie.stands_still, 8)
         finally:
-            for other in others:
-                if other.process.poll() is None:
-                    other.terminate()
+            d.take_role()
+        if not hit:
+            return self.miss(fault, "has nothing in hand")
+        partitions = sorted({int(p) for p in VALIDATED_IS_OURS.findall(zombie.coordinator.log)})
+        taken = self.until(lambda: self.all_applied(partitions), TAKEOVER_SECONDS)
+        zombie.process.signal(signal.SIGCONT)
+        self.until(lambda: zombie.process.poll() is not None, 1)
+        return f"of {partitions} is overtaken" if taken else f"of {partitions} is not overtaken"
+
+    def all_applied(self, partitions):
+        """Of what is in these: so nobody holds a lock either."""
+        try:
+            ends = self.world.kafka.end_offsets(VALIDATED, self.world.partitions)
+            there = self.world.sink.offsets()
+        except (AssertionError, OSError, subprocess.SubprocessError, *self.world.sink.busy):
+            return False
+        return bool(ends) and all(there.get((VALIDATED, p), 0) == ends.get((VALIDATED, p)) for p in partitions)
 
     def hungry(self, fault, what):
         def starve(d):

@@ -21,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.dont_write_bytecode = True
 
-from tests.torture.selftest import build, interrupted  # noqa: E402, the path comes first
+from tests.torture.selftest import Copy, interrupted  # noqa: E402, the path comes first
 
 MUTANTS = ROOT / "tests/torture/mutants_histories"
 HISTORIES, SEED, PATIENCE = 12, 1, 15
@@ -49,10 +49,12 @@ def main():
     directory = tempfile.mkdtemp(prefix="tload-mutants-")
     outcomes = {}
     try:
-        sound = difference(build(tempfile.mkdtemp(dir=directory)))
+        copy = Copy(directory)
+        sound = difference(copy.whole)
         outcomes["the product as it is"] = f"nothing differs in {HISTORIES} histories" if sound is None else None
         for patch in patches:
-            outcomes[patch.stem] = difference(build(tempfile.mkdtemp(dir=directory), patch))
+            with copy.mutant(patch) as made:
+                outcomes[patch.stem] = difference(made)
         for name, outcome in outcomes.items():
             print(f"ok   {name}: {outcome}" if outcome else f"FAIL {name}: {sound if name.startswith('the') else 'is not caught'}")
     finally:

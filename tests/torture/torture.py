@@ -36,16 +36,17 @@ from tests.torture.sinks import SqliteSink  # noqa: E402
 from tests.torture.workload import Workload  # noqa: E402
 from tests.torture.world import Cluster, World  # noqa: E402
 
-HEAL_SECONDS = 60
+PATIENCE = 60
 SINKS = ("sqlite", "postgresql")
 EXITS = {0: ("done",), 3: ("done_with_errors",)}
 KILLED = (-signal.SIGKILL, -signal.SIGABRT)
 
 
 class Run:
-    def __init__(self, seed, cluster, only=None, long=False, sink=None):
+    def __init__(self, seed, cluster, only=None, long=False, sink=None, patience=PATIENCE):
         self.seed = seed
         self.cluster = cluster
+        self.patience = patience  # seconds after everything was healed
         rng = random.Random(seed)
         self.seconds = rng.uniform(6, 16)
         self.dir = tempfile.mkdtemp(prefix=f"tload-torture-{seed}-")
@@ -91,11 +92,11 @@ class Run:
                 if time.monotonic() > deadline:
                     raise
             if time.monotonic() > deadline:
-                raise Difference(f"{HEAL_SECONDS} s after everything was healed: {what()}")
+                raise Difference(f"{self.patience} s after everything was healed: {what()}")
             time.sleep(0.1)
 
     def wait(self):
-        deadline = time.monotonic() + scaled(HEAL_SECONDS)
+        deadline = time.monotonic() + scaled(self.patience)
         uploads = self.workload.uploads
 
         def running():
@@ -117,10 +118,10 @@ class Run:
     def check(self):
         world = self.world
         model = Model(world.raw_input(), self.workload.tables)
-        deadline = time.monotonic() + scaled(HEAL_SECONDS)
+        deadline = time.monotonic() + scaled(self.patience)
         self.until(deadline, lambda: world.settled() and self.caught_up(model), lambda: self.behind(model))
         for d in world.daemons:
-            d.check_resources()
+            d.check_resources(self.connections)
         oracle.check_ledger(model, world.sink)
         oracle.check_tables(model, world.sink)
         for u in self.workload.uploads:
@@ -201,7 +202,7 @@ class Run:
 def one(seed, cluster, options):
     """Whether nothing differed, and how many faults there were."""
     began = time.monotonic()
-    run = Run(seed, cluster, options.only, options.long, options.sink)
+    run = Run(seed, cluster, options.only, options.long, options.sink, options.patience)
     trouble = None
     try:
         run.run()
@@ -247,6 +248,7 @@ def main():
     parser.add_argument("--sink", choices=SINKS, help="each in its turn by default")
     parser.add_argument("--long", action="store_true", help="processes may stand still for a minute")
     parser.add_argument("--keep", action="store_true", help="keep all directories")
+    parser.add_argument("--patience", type=int, default=PATIENCE, help="seconds for all to end after everything was healed")
     parser.add_argument("-v", dest="verbose", action="store_true")
     options = parser.parse_args()
 

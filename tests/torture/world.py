@@ -115,8 +115,9 @@ class World:
         self.recorder = None
         self.watcher = Watcher(self)
 
-    def daemon(self, name, roles):
-        settings = {section: dict(keys) for section, keys in self.settings.items()}
+    def daemon(self, name, roles, more=None):
+        """more: settings over those of the run."""
+        settings = {section: {**keys, **(more or {}).get(section, {})} for section, keys in self.settings.items()}
         if roles and "control" not in roles:
             settings.setdefault("coordinator", {})["control"] = "unix:" + self.front.here
         return Daemon(Coordinator(self.place, self.kafka.address, settings, roles, name), self.disk)
@@ -141,6 +142,13 @@ class World:
         for table in self.workload.tables:
             if table.refuses:
                 self.sink.refuse(table)
+        wait_until(self.shared_out, 40, "all partitions to be somebody's")
+        for d in self.daemons:
+            d.note_first_use()
+
+    def shared_out(self):
+        """Each role that is there is at work on all partitions, so all that is there from the beginning is."""
+        return len(set().union(*(d.lanes() for d in self.daemons))) == 3 * self.partitions
 
     def ready(self):
         for d in self.daemons:
@@ -282,6 +290,8 @@ class World:
 
     def end_orphans(self):
         """Uploads whose sender was killed and can't be gone on with are ended as a user would."""
+        # Control may have met its failpoint late, and be starting again.
+        wait_until(lambda: self.all_alive() and self.ready(), 40, "coordinatord to be ready")
         for upload in self.workload.uploads:
             if upload.resumable or upload.process.exit in (0, 3):
                 continue
