@@ -214,6 +214,23 @@ int tl_admin_partitions(struct tl_admin *a, const char *topic, int timeout_ms, i
 
 int tl_admin_cluster(struct tl_admin *a, int timeout_ms, struct tl_cluster_size *out, struct tl_error *err)
 {
+    return tl_admin_survey(a, timeout_ms, out, NULL, NULL, err);
+}
+
+/* The metadata that was just asked for has it: this waits for nothing. */
+static void read_id(struct tl_admin *a, char *out, size_t size)
+{
+    char *id = rd_kafka_clusterid(a->rk, 0);
+
+    snprintf(out, size, "%s", id ? id : "");
+    if (id)
+        rd_kafka_mem_free(a->rk, id);
+}
+
+int tl_admin_survey(struct tl_admin *a, int timeout_ms, struct tl_cluster_size *out,
+                    void (*each)(void *app, const char *topic, int32_t partitions), void *app,
+                    struct tl_error *err)
+{
     const struct rd_kafka_metadata *md;
     rd_kafka_resp_err_t code = rd_kafka_metadata(a->rk, 1, NULL, &md, timeout_ms);
 
@@ -223,9 +240,13 @@ int tl_admin_cluster(struct tl_admin *a, int timeout_ms, struct tl_cluster_size 
         return -1;
     }
     *out = (struct tl_cluster_size){.brokers = md->broker_cnt, .topics = md->topic_cnt};
-    for (int i = 0; i < md->topic_cnt; i++)
+    for (int i = 0; i < md->topic_cnt; i++) {
         out->partitions += md->topics[i].partition_cnt;
+        if (each)
+            each(app, md->topics[i].topic, md->topics[i].partition_cnt);
+    }
     rd_kafka_metadata_destroy(md);
+    read_id(a, out->id, sizeof out->id);
     return 0;
 }
 

@@ -29,14 +29,21 @@ int tl_admin_create_topics(struct tl_admin *a, const struct tl_topic_spec *spec,
 /* Number of partitions, 0 when there is no such topic. */
 int tl_admin_partitions(struct tl_admin *a, const char *topic, int timeout_ms, int32_t *partitions,
                         struct tl_error *err) TL_MUST_CHECK;
+enum { TL_CLUSTER_ID_MAX = 63 };
+
 /* Of the whole cluster, topics that are not ours included: brokers, topics, partitions. */
 struct tl_cluster_size {
     int32_t brokers;
     int32_t topics;
     int32_t partitions;
+    char id[TL_CLUSTER_ID_MAX + 1]; /* what Kafka itself calls the cluster; "" when it does not say */
 };
 int tl_admin_cluster(struct tl_admin *a, int timeout_ms, struct tl_cluster_size *out,
                      struct tl_error *err) TL_MUST_CHECK;
+/* The same, and each is called for every topic, with its number of partitions. */
+int tl_admin_survey(struct tl_admin *a, int timeout_ms, struct tl_cluster_size *out,
+                    void (*each)(void *app, const char *topic, int32_t partitions), void *app,
+                    struct tl_error *err) TL_MUST_CHECK;
 /* Deletes the records of a partition before the offset. */
 int tl_admin_trim(struct tl_admin *a, const char *topic, int32_t partition, int64_t before, int timeout_ms,
                   struct tl_error *err) TL_MUST_CHECK;

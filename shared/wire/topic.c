@@ -14,6 +14,14 @@ void tl_topic_name(enum tl_topic topic, struct tl_str tenant, char out[TL_TOPIC_
     snprintf(out, TL_TOPIC_NAME_MAX + 1, "%s%.*s.%s", prefix, TL_STR_ARG(tenant), names[topic]);
 }
 
+void tl_topic_position(const char *topic, int64_t epoch, char out[TL_POSITION_NAME_MAX + 1])
+{
+    if (epoch == 1)
+        snprintf(out, TL_POSITION_NAME_MAX + 1, "%s", topic);
+    else
+        snprintf(out, TL_POSITION_NAME_MAX + 1, "%s@%lld", topic, (long long)epoch);
+}
+
 bool tl_topic_parse(struct tl_str name, enum tl_topic *topic, struct tl_str *tenant)
 {
     struct tl_str head;

@@ -14,7 +14,13 @@ enum { TL_TOPIC_NAME_MAX = 6 + TL_TENANT_MAX + 1 + 15 };
 
 /* tenant must be valid. */
 void tl_topic_name(enum tl_topic topic, struct tl_str tenant, char out[TL_TOPIC_NAME_MAX + 1]);
-/* The opposite; false when the name is none of ours. tenant borrows from name. */
+/*
+ * Under which name the sink keeps how far it is in a topic. A tenant that is made again, or moved, has topics of the
+ * same names that begin anew: its epoch tells them apart. epoch from 1.
+ */
+enum { TL_POSITION_NAME_MAX = TL_TOPIC_NAME_MAX + 21 };
+void tl_topic_position(const char *topic, int64_t epoch, char out[TL_POSITION_NAME_MAX + 1]);
+/* The opposite of tl_topic_name; false when the name is none of ours. tenant borrows from name. */
 bool tl_topic_parse(struct tl_str name, enum tl_topic *topic, struct tl_str *tenant) TL_MUST_CHECK;
 
 #endif
