@@ -163,7 +163,8 @@ static int start_control(struct daemon *d, struct tl_error *err)
         .config = d->config,
         .log = &d->log,
         .broker = &broker_kafka,
-        .sink = sink_for_url(d->config->sink_url, err),
+        .sink_for = sink_for_url,
+        .errstore_for = errstore_for_url,
     };
     struct http_options http = {
         .log = &d->log,
@@ -172,11 +173,8 @@ static int start_control(struct daemon *d, struct tl_error *err)
         .dev = d->config->dev,
     };
 
-    if (!options.sink)
-        return -1;
-    options.errstore = errstore_for_url(d->config->errors_url, err);
-    if (!options.errstore || tl_dirs_make(d->config->state, err) < 0 ||
-        make_parent(d->config->socket, err) < 0 || lock_state(d, err) < 0)
+    if (tl_dirs_make(d->config->state, err) < 0 || make_parent(d->config->socket, err) < 0 ||
+        lock_state(d, err) < 0)
         return -1;
     d->control = control_start(&options, err);
     if (!d->control)

@@ -15,13 +15,13 @@
 enum { PATIENCE_MS = 5000 };
 
 /* *found NULL: there is nothing by that name that is not ours. */
-static int look(struct control *c, const char *tenant, const char *table, const struct tl_schema *wanted,
+static int look(struct control *c, const struct tenant *t, const char *table, const struct tl_schema *wanted,
                 struct foreign_table **found, struct tl_error *err)
 {
-    const struct sink_ops *ops = c->options.sink;
+    const struct sink_ops *ops = t->sink_ops;
     struct sink_conf conf = {
-        .url = c->options.config->sink_url,
-        .tenant = tenant,
+        .url = t->sink_url,
+        .tenant = t->name,
         .read_only = true,
         .foreign = true,
         .patience_ms = PATIENCE_MS,
@@ -47,12 +47,13 @@ static int out_of_reach(struct tl_error *err)
     return tl_error_prefix(err, "the data sink can't be asked");
 }
 
-int adopt_check(struct control *c, const char *tenant, const struct tl_schema *schema, struct tl_error *err)
+int adopt_check(struct control *c, const struct tenant *t, const struct tl_schema *schema,
+                struct tl_error *err)
 {
     struct foreign_table *found;
     int rc = 0;
 
-    if (look(c, tenant, schema->table, schema, &found, err) < 0) {
+    if (look(c, t, schema->table, schema, &found, err) < 0) {
         /* The table is made when the sink comes, as ever. */
         return schema->adopted ? out_of_reach(err) : 0;
     }
@@ -84,10 +85,10 @@ static int check_names(const struct foreign_table *found, const struct tl_schema
     return 0;
 }
 
-int adopt_check_alter(struct control *c, const char *tenant, const struct tl_schema *now,
+int adopt_check_alter(struct control *c, const struct tenant *t, const struct tl_schema *now,
                       const struct tl_schema *next, struct tl_error *err)
 {
-    const struct sink_ops *ops = c->options.sink;
+    const struct sink_ops *ops = t->sink_ops;
     struct foreign_table *found;
     int rc = 0;
 
@@ -95,7 +96,7 @@ int adopt_check_alter(struct control *c, const char *tenant, const struct tl_sch
         return 0;
     if (ops->alter_check && ops->alter_check(now, next, err) < 0)
         return -1;
-    if (look(c, tenant, now->table, next, &found, err) < 0)
+    if (look(c, t, now->table, next, &found, err) < 0)
         return out_of_reach(err);
     if (found)
         rc = check_names(found, now, next, err);
@@ -106,13 +107,14 @@ int adopt_check_alter(struct control *c, const char *tenant, const struct tl_sch
 int control_foreign(struct control *c, const char *tenant, const char *table, json_t **answer,
                     struct tl_error *err)
 {
+    struct tenant *t = tenant_find(c, tenant, err);
     char name[TL_NAME_MAX + 1];
     struct foreign_table *found;
     int rc;
 
-    if (!tenant_find(c, tenant, err) || control_running(c, err) < 0 || table_name(table, name, err) < 0)
+    if (!t || control_running(c, err) < 0 || table_name(table, name, err) < 0)
         return -1;
-    if (look(c, tenant, name, NULL, &found, err) < 0)
+    if (look(c, t, name, NULL, &found, err) < 0)
         return out_of_reach(err);
     rc = found ? foreign_definition(found, name, answer, err)
                : tl_fail(err, TL_E_NOT_FOUND, "the data sink has no table \"%s\" that tload did not make",

@@ -21,6 +21,7 @@ enum { ROUNDS_MAX = 20, UPLOADS_SHOWN = 100 };
 
 struct alter {
     struct control *c;
+    struct tenant *t;
     const char *tenant;
     const char *table;
     const json_t *changes;
@@ -156,7 +157,7 @@ static int make(const struct alter *a, const struct tl_schema *now, const struct
     free(pending.schema);
     if (pending.version == 0 && store_table_alter(a->c->store, next, a->who, tl_clock_wall_ms(), err) < 0)
         return err->code == TL_E_CONFLICT ? 0 : -1;
-    if (table_await_version(a->c, keeper_ask(a->c), next->table_id, next->version, next->table, err) < 0)
+    if (table_await_version(a->c, a->t, next->table_id, next->version, next->table, err) < 0)
         return ours ? -1 : tl_error_prefix(err, "another change is under way");
     if (!ours)
         return 0;
@@ -192,9 +193,9 @@ static int one_round(const struct alter *a, struct table_answer *answer, struct 
     if (rc == 0)
         rc = tl_schema_evolve(now, a->changes, &next, err);
     if (rc == 0)
-        rc = table_check_columns(a->c, next, err);
+        rc = table_check_columns(a->t, next, err);
     if (rc == 0)
-        rc = adopt_check_alter(a->c, a->tenant, now, next, err);
+        rc = adopt_check_alter(a->c, a->t, now, next, err);
     if (rc == 0 && a->dry_run)
         rc = dry_run(a, now, next, answer, err) < 0 ? -1 : 1;
     else if (rc == 0)
@@ -219,8 +220,8 @@ int control_alter(struct control *c, const char *tenant, const char *table, cons
                   const char *who, struct table_match *match, struct table_answer *answer,
                   struct tl_error *err)
 {
-    struct alter a = {.c = c, .tenant = tenant, .table = table, .who = who, .match = match};
     struct tenant *t = tenant_find(c, tenant, err);
+    struct alter a = {.c = c, .t = t, .tenant = tenant, .table = table, .who = who, .match = match};
 
     memset(answer, 0, sizeof *answer);
     match->mismatch = false;

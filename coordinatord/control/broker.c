@@ -22,6 +22,7 @@ enum { SLICE_MS = 100, QUEUE_BYTES = 4 * TL_MESSAGE_MAX };
 
 struct broker {
     const struct config *config;
+    const struct tl_kafka_conf *kafka;
     struct tl_log *log;
     const atomic_bool *stop;
     struct tl_kafka_conf topic_config;
@@ -78,8 +79,8 @@ static void broker_close(struct broker *b)
     free(b);
 }
 
-static struct broker *broker_open(const struct config *config, struct tl_log *log, const atomic_bool *stop,
-                                  struct tl_error *err)
+static struct broker *broker_open(const struct config *config, const struct tl_kafka_conf *kafka,
+                                  struct tl_log *log, const atomic_bool *stop, struct tl_error *err)
 {
     struct broker *b = calloc(1, sizeof *b);
 
@@ -88,6 +89,7 @@ static struct broker *broker_open(const struct config *config, struct tl_log *lo
         return NULL;
     }
     b->config = config;
+    b->kafka = kafka;
     b->log = log;
     b->stop = stop;
     tl_kafka_conf_init(&b->topic_config);
@@ -101,7 +103,7 @@ static struct broker *broker_open(const struct config *config, struct tl_log *lo
 static int need_admin(struct broker *b, struct tl_error *err)
 {
     if (!b->admin)
-        b->admin = tl_admin_new(&b->config->kafka, b->log, err);
+        b->admin = tl_admin_new(b->kafka, b->log, err);
     return b->admin ? 0 : -1;
 }
 
@@ -114,7 +116,7 @@ static int need_producer(struct broker *b, struct tl_error *err)
     };
 
     if (!b->producer)
-        b->producer = tl_producer_new(&b->config->kafka, &options, on_ack, NULL, b->log, err);
+        b->producer = tl_producer_new(b->kafka, &options, on_ack, NULL, b->log, err);
     return b->producer ? 0 : -1;
 }
 
@@ -156,11 +158,24 @@ static int broker_make_topics(struct broker *b, const char *tenant, int32_t part
     return tl_admin_create_topics(b->admin, spec, TL_TOPIC_COUNT, timeout_ms, err);
 }
 
-static int broker_ping(struct broker *b, const char *topic, int timeout_ms, struct tl_error *err)
+static int broker_delete_topics(struct broker *b, const char *tenant, int timeout_ms, struct tl_error *err)
 {
-    int32_t partitions;
+    char names[TL_TOPIC_COUNT][TL_TOPIC_NAME_MAX + 1];
+    const char *list[TL_TOPIC_COUNT];
 
-    return need_admin(b, err) < 0 ? -1 : tl_admin_partitions(b->admin, topic, timeout_ms, &partitions, err);
+    for (int i = 0; i < TL_TOPIC_COUNT; i++) {
+        tl_topic_name((enum tl_topic)i, tl_str(tenant), names[i]);
+        list[i] = names[i];
+    }
+    return need_admin(b, err) < 0 ? -1
+                                  : tl_admin_delete_topics(b->admin, list, TL_TOPIC_COUNT, timeout_ms, err);
+}
+
+static int broker_survey(struct broker *b, int timeout_ms, struct tl_cluster_size *out,
+                         void (*each)(void *app, const char *topic, int32_t partitions), void *app,
+                         struct tl_error *err)
+{
+    return need_admin(b, err) < 0 ? -1 : tl_admin_survey(b->admin, timeout_ms, out, each, app, err);
 }
 
 /* Waits in slices, so that a shutdown need not wait for a broker. */
@@ -235,7 +250,7 @@ static int look_at(struct broker *b, const char *topic, int32_t partition, int64
     struct tl_message m;
 
     if (!b->fetcher)
-        b->fetcher = tl_fetcher_new(&b->config->kafka, b->log, err);
+        b->fetcher = tl_fetcher_new(b->kafka, b->log, err);
     if (!b->fetcher || tl_fetcher_get(b->fetcher, topic, partition, offset, timeout_ms, &m, err) < 0)
         return -1;
     out->since_ms = m.written_ms;
@@ -264,7 +279,7 @@ static int broker_committed(struct broker *b, const char *group, const char *top
                             int timeout_ms, int64_t *next, struct tl_error *err)
 {
     if (!b->committed)
-        b->committed = tl_committed_new(&b->config->kafka, group, b->log, err);
+        b->committed = tl_committed_new(b->kafka, group, b->log, err);
     return b->committed ? tl_committed_get(b->committed, topic, partition, timeout_ms, next, err) : -1;
 }
 
@@ -294,7 +309,8 @@ const struct broker_ops broker_kafka = {
     .open = broker_open,
     .close = broker_close,
     .make_topics = broker_make_topics,
-    .ping = broker_ping,
+    .delete_topics = broker_delete_topics,
+    .survey = broker_survey,
     .write_all = broker_write_all,
     .pending = broker_pending,
     .committed = broker_committed,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What control does in Kafka, behind an interface so that tests need no cluster. A struct broker is one
- * connection to one cluster, owned by one thread (the keeper). Every call is bounded by timeout_ms, and ends
+ * connection to one cluster, owned by one thread (its keeper, or who tries it out). Every call is bounded by timeout_ms, and ends
  * earlier with TL_E_INTERRUPTED when *stop becomes true.
  */
 #ifndef COORDINATORD_CONTROL_BROKER_H
@@ -23,15 +23,22 @@ struct broker_pending {
 };
 
 struct broker_ops {
-    /* config and log are borrowed until close; nothing is connected yet. */
-    struct broker *(*open)(const struct config *config, struct tl_log *log, const atomic_bool *stop,
-                           struct tl_error *err);
+    /*
+     * How to reach the cluster is in kafka; of config only how topics are made and messages are written. Both, log and
+     * stop are borrowed until close; nothing is connected yet.
+     */
+    struct broker *(*open)(const struct config *config, const struct tl_kafka_conf *kafka, struct tl_log *log,
+                           const atomic_bool *stop, struct tl_error *err);
     void (*close)(struct broker *b); /* NULL is fine */
     /* The tenant's three topics. TL_E_CONFLICT: one is there with another number of partitions. */
     int (*make_topics)(struct broker *b, const char *tenant, int32_t partitions, int timeout_ms,
                        struct tl_error *err);
-    /* Whether the cluster answers. */
-    int (*ping)(struct broker *b, const char *topic, int timeout_ms, struct tl_error *err);
+    /* Deletes them with all that is in them; that they are not there is fine. */
+    int (*delete_topics)(struct broker *b, const char *tenant, int timeout_ms, struct tl_error *err);
+    /* What is in the cluster, anybody's; each is called for every topic. */
+    int (*survey)(struct broker *b, int timeout_ms, struct tl_cluster_size *out,
+                  void (*each)(void *app, const char *topic, int32_t partitions), void *app,
+                  struct tl_error *err);
     /*
      * The message into every partition of the topic: 0 only when all of them have it for good. Again after a
      * failure is harmless.

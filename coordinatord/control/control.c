@@ -8,8 +8,6 @@
 #include "coordinatord/control/control_impl.h"
 #include "shared/base/clock.h"
 
-#define DEFAULT_TENANT "default"
-
 void control_lock(struct control *c)
 {
     pthread_mutex_lock(&c->lock);
@@ -40,23 +38,36 @@ int control_answer(json_t *json, json_t **answer, struct tl_error *err)
     return json ? 0 : tl_fail_nomem(err);
 }
 
-struct sink *control_open_sink(struct control *c, const char *tenant, struct tl_error *err)
+struct sink *control_open_sink(struct control *c, const struct tenant *t, struct tl_error *err)
 {
     struct sink_conf conf = {
-        .url = c->options.config->sink_url,
-        .tenant = tenant,
+        .url = t->sink_url,
+        .tenant = t->name,
         .read_only = true,
         .log = c->log,
         .stop = &c->stop,
     };
 
-    return c->options.sink->open(&conf, err);
+    return t->sink_ops->open(&conf, err);
 }
 
 void control_kafka_state(struct control *c, char *out, size_t size)
 {
+    const struct cluster *bad = NULL;
+    int n = 0;
+
     control_lock(c);
-    snprintf(out, size, "%s", c->kafka_trouble[0] ? c->kafka_trouble : "ok");
+    for (struct cluster *cl = atomic_load(&c->clusters); cl; cl = atomic_load(&cl->next)) {
+        if (atomic_load(&cl->gone))
+            continue;
+        n++;
+        if (cl->trouble[0] && !bad)
+            bad = cl;
+    }
+    if (bad && n > 1)
+        snprintf(out, size, "cluster %s: %s", bad->name, bad->trouble);
+    else
+        snprintf(out, size, "%s", bad ? bad->trouble : "ok");
     control_unlock(c);
 }
 
@@ -64,7 +75,7 @@ void control_kafka_state(struct control *c, char *out, size_t size)
 
 static int init_sync(struct control *c, struct tl_error *err)
 {
-    pthread_cond_t *const conds[] = {&c->changed, &c->settled, &c->keeper_wake, &c->tracker_wake};
+    pthread_cond_t *const conds[] = {&c->changed, &c->settled, &c->tenants_changed, &c->tracker_wake};
     pthread_condattr_t attr;
     int rc = pthread_condattr_init(&attr);
 
@@ -81,7 +92,7 @@ static int init_sync(struct control *c, struct tl_error *err)
 static int load_upload(void *app, struct upload *u, struct tl_error *err)
 {
     struct control *c = app;
-    struct tenant *t = tenant_find(c, u->tenant, err);
+    struct tenant *t = tenant_find_any(c, u->tenant, err);
     struct live *l = t ? live_add(c, t, u, err) : NULL;
 
     if (!l)
@@ -90,15 +101,30 @@ static int load_upload(void *app, struct upload *u, struct tl_error *err)
     return 0;
 }
 
-/* The cluster and the tenant that are there from the first start. */
+static const char *place_default(void *app, const struct cluster_room *rooms, size_t n, struct tl_error *err)
+{
+    (void)app;
+    (void)rooms;
+    (void)n;
+    (void)err;
+    return CONTROL_DEFAULT;
+}
+
+/*
+ * The cluster of the configuration, and the tenant that is there from the first start; one that was removed since does
+ * not come back.
+ */
 static int add_default(struct control *c, struct tl_error *err)
 {
-    struct tenant_row row = {.tenant = DEFAULT_TENANT, .cluster = DEFAULT_TENANT};
+    struct cluster_row cluster = {.cluster = CONTROL_DEFAULT, .created_ms = tl_clock_wall_ms()};
+    struct tenant_row row = {.tenant = CONTROL_DEFAULT, .partitions = c->options.config->partitions};
+    int known;
 
-    row.partitions = c->options.config->partitions;
-    if (store_cluster_add(c->store, row.cluster, err) < 0)
+    row.created_ms = cluster.created_ms;
+    if (store_cluster_add(c->store, &cluster, err) < 0 && err->code != TL_E_CONFLICT)
         return -1;
-    return store_tenant_add(c->store, &row, tl_clock_wall_ms(), err);
+    known = store_tenant_known(c->store, row.tenant, err);
+    return known ? TL_MIN(known, 0) : store_tenant_add(c->store, &row, place_default, NULL, err);
 }
 
 static int open_metadata(struct control *c, struct tl_error *err)
@@ -108,22 +134,21 @@ static int open_metadata(struct control *c, struct tl_error *err)
     if (snprintf(path, sizeof path, "%s/control.db", c->options.config->state) >= (int)sizeof path)
         return tl_fail(err, TL_E_USAGE, "the path of the state directory is too long");
     c->store = store_open(path, err);
-    if (!c->store || add_default(c, err) < 0 || tenants_load(c, err) < 0)
+    if (!c->store || add_default(c, err) < 0 || clusters_load(c, err) < 0 || tenants_load(c, err) < 0)
         return -1;
     return store_uploads_unfinished(c->store, load_upload, c, err);
 }
 
 static int start_threads(struct control *c, struct tl_error *err)
 {
-    int rc = pthread_create(&c->keeper, NULL, keeper_run, c);
+    int rc = pthread_create(&c->tracker, NULL, tracker_run, c);
 
     if (rc != 0)
         return tl_fail_errno(err, rc, "a thread");
-    c->keeper_runs = true;
-    rc = pthread_create(&c->tracker, NULL, tracker_run, c);
-    if (rc != 0)
-        return tl_fail_errno(err, rc, "a thread");
     c->tracker_runs = true;
+    for (struct cluster *cl = atomic_load(&c->clusters); cl; cl = atomic_load(&cl->next))
+        if (cluster_start(cl, err) < 0)
+            return -1;
     return 0;
 }
 
@@ -138,6 +163,7 @@ struct control *control_start(const struct control_options *options, struct tl_e
     c->options = *options;
     c->log = options->log;
     c->last_change = tl_clock_wall_ms();
+    c->tenants_change = c->last_change;
     if (init_sync(c, err) < 0) {
         free(c);
         return NULL;
@@ -155,8 +181,12 @@ void control_stop(struct control *c)
     atomic_store(&c->stop, true);
     pthread_cond_broadcast(&c->changed);
     pthread_cond_broadcast(&c->settled);
-    pthread_cond_broadcast(&c->keeper_wake);
+    pthread_cond_broadcast(&c->tenants_changed);
     pthread_cond_broadcast(&c->tracker_wake);
+    for (struct cluster *cl = atomic_load(&c->clusters); cl; cl = atomic_load(&cl->next)) {
+        atomic_store(&cl->stop, true);
+        pthread_cond_broadcast(&cl->wake);
+    }
     control_unlock(c);
 }
 
@@ -170,16 +200,17 @@ void control_free(struct control *c)
     if (!c)
         return;
     control_stop(c);
-    if (c->keeper_runs)
-        pthread_join(c->keeper, NULL);
+    for (struct cluster *cl = atomic_load(&c->clusters); cl; cl = atomic_load(&cl->next))
+        cluster_stop(cl);
     if (c->tracker_runs)
         pthread_join(c->tracker, NULL);
     live_free_all(c);
     tenants_free(c);
+    clusters_free(c);
     store_close(c->store);
     pthread_cond_destroy(&c->changed);
     pthread_cond_destroy(&c->settled);
-    pthread_cond_destroy(&c->keeper_wake);
+    pthread_cond_destroy(&c->tenants_changed);
     pthread_cond_destroy(&c->tracker_wake);
     pthread_mutex_destroy(&c->lock);
     free(c);

@@ -2,9 +2,10 @@
 /*
  * Control: what the HTTP API does, without HTTP. Answers are JSON as the API has it.
  *
- * Threads: any number of HTTP threads call the functions below. Two threads of control's own: the keeper
- * (keeper.c) alone talks to Kafka, the tracker (tracker.c) alone reads the ledger for progress. Names come
- * unchecked; what fails its whitelist is TL_E_NOT_FOUND, as what is not there.
+ * Threads: any number of HTTP threads call the functions below. Threads of control's own: for each cluster its keeper
+ * (keeper.c), which alone talks to that Kafka, so that one that is out of reach holds up its own tenants only; and the
+ * tracker (tracker.c), which alone reads the ledgers for progress. Names come unchecked; what fails its whitelist is
+ * TL_E_NOT_FOUND, as what is not there, but for the name of what is to be made: TL_E_REFUSED.
  */
 #ifndef COORDINATORD_CONTROL_CONTROL_H
 #define COORDINATORD_CONTROL_CONTROL_H
@@ -22,8 +23,9 @@ struct control_options {
     const struct config *config; /* borrowed until control_free */
     struct tl_log *log;
     const struct broker_ops *broker;
-    const struct sink_ops *sink;
-    const struct errstore_ops *errstore;
+    /* Which sink and which error store a URL means; NULL with TL_E_REFUSED. */
+    const struct sink_ops *(*sink_for)(const char *url, struct tl_error *err);
+    const struct errstore_ops *(*errstore_for)(const char *url, struct tl_error *err);
 };
 
 /* Opens the metadata in <state>/control.db and starts the threads. Kafka and the sink may be out of reach. */
@@ -36,16 +38,57 @@ void control_free(struct control *c);
 
 /* --- health --- */
 
-/* "ok", or why Kafka can't be used. */
+/* "ok", or why Kafka can't be used; of the first such cluster when there are several, and which one it is. */
 void control_kafka_state(struct control *c, char *out, size_t size);
+
+/* --- clusters --- */
+
+/* Each: {"cluster", "configured", "kafka" (without secrets), "max_partitions", "reserved", "free", "used": {"ours",
+ * "foreign"} or null, "brokers", "tenants", "draining", "waiting", "kafka_id", "created_at", "created_by"}. */
+int control_clusters(struct control *c, int limit, const char *cursor, json_t **answer,
+                     struct tl_error *err) TL_MUST_CHECK;
+/* Looks at the cluster first, if that takes no longer than a moment. */
+int control_cluster(struct control *c, const char *cluster, json_t **answer,
+                    struct tl_error *err) TL_MUST_CHECK;
+/*
+ * request: {"cluster", "kafka": properties, "max_partitions"}. TL_E_REFUSED when it can't be reached within some seconds,
+ * or is one that is known already under another name.
+ */
+int control_cluster_add(struct control *c, const json_t *request, const char *who, json_t **answer,
+                        struct tl_error *err) TL_MUST_CHECK;
+/* request: {"draining", "max_partitions", "kafka"}; what is not in it stays. */
+int control_cluster_patch(struct control *c, const char *cluster, const json_t *request, json_t **answer,
+                          struct tl_error *err) TL_MUST_CHECK;
+/* TL_E_CONFLICT while tenants live there. */
+int control_cluster_remove(struct control *c, const char *cluster, struct tl_error *err) TL_MUST_CHECK;
 
 /* --- tenants --- */
 
-/* With `secrets` all that it takes to reach Kafka, sink and error store; else these are blotted out. */
-int control_tenants(struct control *c, bool secrets, int limit, const char *cursor, json_t **answer,
+int control_tenants(struct control *c, int limit, const char *cursor, json_t **answer,
                     struct tl_error *err) TL_MUST_CHECK;
-int control_tenant(struct control *c, const char *tenant, json_t **answer,
+/*
+ * For the roles: all that it takes to reach Kafka, sink and error store, of the tenants that there are, with
+ * "change". Waits up to wait_ms for "change" to differ from seen.
+ */
+int control_roles_tenants(struct control *c, int limit, const char *cursor, int wait_ms, int64_t seen,
+                          json_t **answer, struct tl_error *err) TL_MUST_CHECK;
+/* admin: also of one that is being removed. */
+int control_tenant(struct control *c, const char *tenant, bool admin, json_t **answer,
                    struct tl_error *err) TL_MUST_CHECK;
+/*
+ * request: {"tenant", "partitions", "cluster", "sink", "errors", "max_uploads", "max_bytes_per_second"}, all but the first
+ * may be missing. Its partitions are reserved, durably, when this returns; it waits for its topics, but not for long.
+ */
+int control_tenant_create(struct control *c, const json_t *request, const char *who, json_t **answer,
+                          struct tl_error *err) TL_MUST_CHECK;
+/* request: {"max_uploads", "max_bytes_per_second"}; what is not in it stays. */
+int control_tenant_patch(struct control *c, const char *tenant, const json_t *request, json_t **answer,
+                         struct tl_error *err) TL_MUST_CHECK;
+/*
+ * From then on it is not there for anybody; its unfinished uploads end as failed, its topics are deleted, and then what
+ * is known of it. Its data in the sink stays. Waits for that; TL_E_UNAVAILABLE when it takes longer: it goes on.
+ */
+int control_tenant_remove(struct control *c, const char *tenant, struct tl_error *err) TL_MUST_CHECK;
 
 /* --- tables --- */
 

@@ -17,29 +17,92 @@
 #include "coordinatord/control/upload.h"
 #include "shared/wire/topic.h"
 
+/* The name of the cluster of the configuration, and of the tenant that there is from the first start. */
+#define CONTROL_DEFAULT "default"
+
 enum {
     LIVE_BUCKETS = 256,
-    LIVE_MAX = 10000, /* unfinished uploads */
-    TENANTS_MAX = 1000,
-    REPORTS_MAX = 256, /* roles that wait */
+    LIVE_MAX = 10000,   /* unfinished uploads */
+    TENANTS_MAX = 1000, /* living ones */
+    REPORTS_MAX = 256,  /* roles that wait */
     REPORT_LIFE_MS = 5000,
     TROUBLE_TEXT = sizeof(((struct tl_error *)0)->text),
     PAGE_MAX = 1000
 };
 
-struct tenant {
+/*
+ * A cluster, with the one thread that talks to it. As a tenant, it is found without the lock, and lives until
+ * control_free also when it is removed; one that is made again under its name is another.
+ */
+struct cluster {
+    _Atomic(struct cluster *) next; /* by name; only ever put in */
     /* Fixed. */
-    struct tenant_row row;
-    char topic[TL_TOPIC_COUNT][TL_TOPIC_NAME_MAX + 1];
+    struct control *control;
+    char name[TL_TENANT_MAX + 1];
+    bool configured; /* the one of the configuration, which has its properties and its budget */
+    int64_t created_ms;
+    char who[STORE_WHO_MAX];
+    atomic_bool stop; /* its thread is to end, and what it waits for with it */
+    atomic_bool gone;
+    pthread_t keeper;
+    bool keeper_runs;
+    pthread_cond_t wake;
     /* Under the lock. */
+    struct tl_kafka_conf kafka;
+    int32_t max_partitions;
+    bool draining; /* nobody is placed there any more */
+    char kafka_id[STORE_KAFKA_ID_MAX + 1];
+    bool changed; /* `kafka` is not what the keeper has */
+    bool kicked;
+    bool look_wanted;      /* by the next pass, however short ago the last one was */
+    uint64_t passes_begun; /* of the keeper */
+    uint64_t passes_done;
+    char trouble[TROUBLE_TEXT]; /* why it can't be used; "" */
+    int64_t nlive;              /* unfinished uploads of its tenants */
+    struct cluster_seen {
+        int64_t at_ms; /* wall clock; 0: never seen */
+        int32_t brokers;
+        int64_t ours; /* partitions of our tenants' topics */
+        int64_t foreign;
+    } seen;
+    /* The keeper's own. */
+    struct tl_kafka_conf used; /* with which the broker was opened */
+    struct broker *broker;     /* NULL: not open */
+    struct tenant *trim_next;  /* where trimming goes on; NULL: from the first */
+    int64_t look_at;           /* monotonic: when all topics are due to be looked at */
+};
+
+struct tenant {
+    _Atomic(struct tenant *) next; /* by name; only ever put in */
+    /* Fixed. */
+    char name[TL_TENANT_MAX + 1];
+    int32_t partitions;
+    int64_t created_ms;
+    char who[STORE_WHO_MAX];
+    char *sink_url; /* owned; the configuration's when it has none of its own, as the next one */
+    char *errors_url;
+    const struct sink_ops *sink_ops;
+    const struct errstore_ops *errstore;
+    char topic[TL_TOPIC_COUNT][TL_TOPIC_NAME_MAX + 1];
+    /* Set under the lock, and never unset: it is being removed, or gone. tenant_find does not find it any more. */
+    atomic_bool removing;
+    atomic_bool gone;
+    /* Under the lock. */
+    struct cluster *cluster;
+    enum tenant_state state;
+    int64_t epoch;
+    int64_t max_uploads;
+    int64_t max_bytes_per_second;
     bool ready;                 /* its topics are there */
     bool broken;                /* its topics can't be used until somebody does something */
     char trouble[TROUBLE_TEXT]; /* why Kafka can't be used for it, "" */
     char alarm[TROUBLE_TEXT];   /* what is pending is in danger, or lost; "" */
+    int64_t nlive;              /* its unfinished uploads */
     /* The keeper's own: the sum of the sink's offsets when all was trimmed last; -1 when something was left. */
     int64_t applied_sum;
     /* The tracker's own. */
     struct sink *sink;  /* NULL: not open */
+    int64_t sink_used;  /* when it was read last */
     int64_t sink_retry; /* not before this time */
     char sink_trouble[TROUBLE_TEXT];
 };
@@ -78,27 +141,26 @@ struct control {
     struct tl_log *log;
     struct store *store;
     atomic_bool stop;
-    pthread_t keeper, tracker;
-    bool keeper_runs, tracker_runs;
-    struct tenant *tenants[TENANTS_MAX]; /* sorted by name */
-    size_t ntenants;
+    pthread_t tracker;
+    bool tracker_runs;
+
+    _Atomic(struct tenant *) tenants;
+    _Atomic(struct cluster *) clusters;
 
     pthread_mutex_t lock;
     pthread_cond_t changed; /* some upload's change */
-    pthread_cond_t settled; /* the keeper finished a pass */
-    pthread_cond_t keeper_wake;
+    pthread_cond_t settled; /* a keeper finished a pass */
+    pthread_cond_t tenants_changed;
     pthread_cond_t tracker_wake;
-    bool keeper_kicked;
-    size_t trim_next;      /* the keeper's own: the tenant to be trimmed next */
-    uint64_t passes_begun; /* of the keeper */
-    uint64_t passes_done;
+    size_t ntenants;        /* that are not gone */
+    int64_t tenants_change; /* differs whenever something that the roles know of tenants does */
+    bool adding_cluster;    /* one at a time: it takes a while to find out whether it can be used */
     bool tracker_kicked;
     int64_t last_change;
     struct live *live[LIVE_BUCKETS];
     size_t nlive;
     struct report reports[REPORTS_MAX];
     size_t nreports;
-    char kafka_trouble[TROUBLE_TEXT]; /* of the cluster, "" */
 };
 
 void control_lock(struct control *c);
@@ -112,27 +174,74 @@ int control_running(struct control *c, struct tl_error *err) TL_MUST_CHECK;
 /* A JSON answer that could not be made. */
 int control_answer(json_t *json, json_t **answer, struct tl_error *err) TL_MUST_CHECK;
 
-/* tenants.c */
+/*
+ * tenants.c. The lists have those that are gone, too; with or without the lock:
+ *
+ *   for (struct tenant *t = atomic_load(&c->tenants); t; t = atomic_load(&t->next))
+ */
 int tenants_load(struct control *c, struct tl_error *err) TL_MUST_CHECK;
 void tenants_free(struct control *c);
+/* Into the list; under the lock, or before there are threads. Takes over the row's texts. NULL with *err. */
+struct tenant *tenant_insert(struct control *c, struct tenant_row *row, struct tl_error *err);
 /* NULL with TL_E_NOT_FOUND. */
 struct tenant *tenant_find(struct control *c, const char *name, struct tl_error *err);
-/* TL_E_UNAVAILABLE or TL_E_FATAL, with the reason. */
+/* One that is being removed, too. */
+struct tenant *tenant_find_any(struct control *c, const char *name, struct tl_error *err);
+/* TL_E_UNAVAILABLE or TL_E_FATAL, with the reason; TL_E_NOT_FOUND when it is being removed by now. */
 int tenant_usable(struct control *c, struct tenant *t, struct tl_error *err) TL_MUST_CHECK;
+struct cluster *tenant_cluster(struct control *c, const struct tenant *t);
+/* Whether it is on this cluster, and neither being removed nor gone. */
+bool tenant_is_on(struct control *c, const struct tenant *t, const struct cluster *cl);
+/* The roles are to hear of a change. Under the lock. */
+void tenants_touch(struct control *c);
+/* Under the lock. With `secrets` as the roles see it. NULL: memory is short. */
+json_t *tenant_to_json(struct control *c, const struct tenant *t, bool secrets);
+
+/* tenant_admin.c: its uploads end as failed, since it is being removed. Without the lock. */
+int tenant_stop_uploads(struct control *c, const struct tenant *t, struct tl_error *err) TL_MUST_CHECK;
+
+/* placement.c: where a new tenant of so many partitions goes. cluster NULL: wherever there is room. */
+struct placement {
+    struct control *c;
+    const char *cluster;
+    int32_t partitions; /* of each topic */
+};
+/* A store_place for a struct placement; under the lock. TL_E_REFUSED says what there is, and what to do. */
+const char *placement_choose(void *placement, const struct cluster_room *rooms, size_t n,
+                             struct tl_error *err);
+int32_t room_budget(const struct control *c, const struct cluster_room *room);
+
+/* clusters.c */
+int clusters_load(struct control *c, struct tl_error *err) TL_MUST_CHECK;
+/* Ends the threads. */
+void clusters_free(struct control *c);
+/* NULL with TL_E_NOT_FOUND. */
+struct cluster *cluster_find(struct control *c, const char *name, struct tl_error *err);
+/* A new one of that row, in no list yet, with no thread; NULL with *err. */
+struct cluster *cluster_new(struct control *c, const struct cluster_row *row, struct tl_error *err);
+void cluster_free(struct cluster *cl);
+/* Into the list. Under the lock, or before there are threads. */
+void cluster_insert(struct control *c, struct cluster *cl);
+/* Its thread begins. */
+int cluster_start(struct cluster *cl, struct tl_error *err) TL_MUST_CHECK;
+/* Its thread has ended when this returns. Without the lock. */
+void cluster_stop(struct cluster *cl);
+/* What is stored of it. Under the lock; the row is the caller's to release. */
+int cluster_to_row(const struct cluster *cl, struct cluster_row *row, struct tl_error *err) TL_MUST_CHECK;
 
 /* tables.c: the table of this name; TL_E_NOT_FOUND, with a suggestion. row is the caller's to release. */
 int table_lookup(struct control *c, const char *tenant, const char *table, struct table_row *row,
                  struct tl_error *err) TL_MUST_CHECK;
 /* The folded name; TL_E_NOT_FOUND for what is no name. */
 int table_name(const char *text, char out[TL_NAME_MAX + 1], struct tl_error *err) TL_MUST_CHECK;
-/* Whether the sink has room for so many columns; TL_E_REFUSED. */
-int table_check_columns(const struct control *c, const struct tl_schema *schema,
+/* Whether the tenant's sink has room for so many columns; TL_E_REFUSED. */
+int table_check_columns(const struct tenant *t, const struct tl_schema *schema,
                         struct tl_error *err) TL_MUST_CHECK;
 /* A stored schema as JSON, a new reference; NULL with TL_E_CORRUPT. */
 json_t *table_schema_json(const char *schema, const char *table, struct tl_error *err);
-/* Until the keeper had its turn; TL_E_UNAVAILABLE when the version is pending after it. */
-int table_await_version(struct control *c, uint64_t pass, int64_t table_id, int32_t version, const char *name,
-                        struct tl_error *err) TL_MUST_CHECK;
+/* Asks the keeper, and waits until it had its turn; TL_E_UNAVAILABLE when the version is pending after it. */
+int table_await_version(struct control *c, const struct tenant *t, int64_t table_id, int32_t version,
+                        const char *name, struct tl_error *err) TL_MUST_CHECK;
 /* TL_E_CONFLICT when the row is not of the table and version that the client means. */
 int table_check_match(struct table_match *match, const struct table_row *row,
                       struct tl_error *err) TL_MUST_CHECK;
@@ -142,10 +251,10 @@ int table_check_match(struct table_match *match, const struct table_row *row,
  * agrees (TL_E_NOT_FOUND, TL_E_CONFLICT, TL_E_UNAVAILABLE), another has its name for itself (TL_E_CONFLICT; fine
  * when the sink can't be asked).
  */
-int adopt_check(struct control *c, const char *tenant, const struct tl_schema *schema,
+int adopt_check(struct control *c, const struct tenant *t, const struct tl_schema *schema,
                 struct tl_error *err) TL_MUST_CHECK;
 /* Whether the next version of an adopted table can be made of the one that there is; 0 for any other table. */
-int adopt_check_alter(struct control *c, const char *tenant, const struct tl_schema *now,
+int adopt_check_alter(struct control *c, const struct tenant *t, const struct tl_schema *now,
                       const struct tl_schema *next, struct tl_error *err) TL_MUST_CHECK;
 
 /* versions.c: puts "pending" into the table's object when there is a version that is not active yet. */
@@ -201,22 +310,40 @@ int upload_session_again(struct control *c, struct tenant *t, const struct uploa
 /* The fingerprints of files together, malloc'ed; "" when one has none. NULL when memory is short. */
 char *upload_content(const json_t *files);
 
-/* trim.c; by the keeper. False: the keeper is asked for before all tenants were looked at; the others come next. */
-bool trim_pass(struct control *c, struct broker *broker);
+/* trim.c; by the keeper. False: it is asked for before all tenants were looked at; the others come next. */
+bool trim_pass(struct cluster *cl);
 
 /* keeper.c and tracker.c */
-void *keeper_run(void *control);
-void keeper_kick(struct control *c); /* under the lock */
+void *keeper_run(void *cluster);
+void keeper_kick(struct cluster *cl); /* under the lock */
 /* Tells the keeper that something is to be done and returns the number of the pass that will see it. */
-uint64_t keeper_ask(struct control *c);
-/* Waits for that pass to be over; TL_E_UNAVAILABLE when it takes too long. */
-int keeper_await(struct control *c, uint64_t pass, struct tl_error *err) TL_MUST_CHECK;
+uint64_t keeper_ask(struct cluster *cl);
+/* Waits for that pass to be over, at most so long (0: as usual); TL_E_UNAVAILABLE when it takes longer. */
+int keeper_await(struct cluster *cl, uint64_t pass, int timeout_ms, struct tl_error *err) TL_MUST_CHECK;
+
+/* A pass of the keeper, as its parts in keeper.c, removal.c and look.c know it. */
+struct pass {
+    struct control *c;
+    struct cluster *cl;
+    struct broker *broker;
+    bool failed;
+    struct tl_error err; /* the first failure */
+    bool spoke;          /* Kafka answered */
+};
+/* Returns whether the pass may go on: after a failure that has to do with one thing alone it does. */
+bool pass_note(struct pass *p, const struct tl_error *err);
+void pass_set_tenant(struct pass *p, struct tenant *t, bool ready, bool broken, const char *trouble);
+/* removal.c: tenants that are being removed. False: the pass may not go on. */
+bool pass_removals(struct pass *p);
+/* look.c: what is in the cluster, and whether our topics are still as they were made. */
+void pass_look(struct pass *p);
+
 void *tracker_run(void *control);
 void tracker_kick(struct control *c); /* under the lock */
 
 /*
  * A sink's connection for reading, of the calling thread. NULL with TL_E_NOT_FOUND when nothing is there yet.
  */
-struct sink *control_open_sink(struct control *c, const char *tenant, struct tl_error *err);
+struct sink *control_open_sink(struct control *c, const struct tenant *t, struct tl_error *err);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The one thread that talks to Kafka for control. A pass:
+ * The one thread that talks to a cluster for control, each cluster's its own. A pass, for the tenants that are there:
  *
  *   topics of tenants that are not ready ──► made
  *   pending versions (store)             ──► schema message in every partition of raw-input ──► active
  *     that a table is dropped            ──► its uploads are wished to stop, before all that
  *   wishes to stop (uploads)             ──► cancel message in every partition of raw-input
+ *   tenants that are being removed       ──► their topics, then what is known of them, deleted (removal.c)
+ *   what is in the cluster               ──► looked at (look.c)
  *   what has been applied                ──► trimmed from all topics, now and then (trim.c)
  *
  * Whatever fails is done again in a later pass; every step may be done twice. A pass comes when somebody
@@ -22,63 +24,81 @@
 enum {
     TOPICS_MS = 3000, /* bound of one call */
     WRITE_MS = 5000,
-    PING_MS = 3000,
     AWAIT_MS = 20000,
     RETRY_MIN_MS = 250,
     RETRY_MAX_MS = 5000,
+    BUSY_MS = 3000,
     IDLE_MS = 10000
 };
 
-struct pass {
-    struct control *c;
-    struct broker *broker;
-    bool failed;
-    struct tl_error err; /* the first failure */
-    bool spoke;          /* Kafka answered */
-};
-
-/* Returns whether the pass may go on: after a failure that has to do with one thing alone it does. */
-static bool note_failure(struct pass *p, const struct tl_error *err)
+bool pass_note(struct pass *p, const struct tl_error *err)
 {
     if (!p->failed)
         p->err = *err;
     p->failed = true;
-    return !tl_error_retriable(err) && !atomic_load(&p->c->stop);
+    return !tl_error_retriable(err) && !atomic_load(&p->cl->stop);
 }
 
 /* --- topics --- */
 
-static void tenant_set(struct control *c, struct tenant *t, bool ready, bool broken, const char *trouble)
+void pass_set_tenant(struct pass *p, struct tenant *t, bool ready, bool broken, const char *trouble)
 {
+    struct control *c = p->c;
+
     control_lock(c);
     if (broken && !t->broken)
-        tl_warn(c->log, "control", "tenant %s: %s", t->row.tenant, trouble);
+        tl_warn(c->log, "control", "tenant %s: %s", t->name, trouble);
     if (ready && !t->ready)
-        tl_info(c->log, "control", "tenant %s: topics are ready, %d partitions", t->row.tenant,
-                (int)t->row.partitions);
+        tl_info(c->log, "control", "tenant %s: topics are ready on cluster %s, %d partitions", t->name,
+                p->cl->name, (int)t->partitions);
+    if (ready != t->ready || broken != t->broken)
+        tenants_touch(c);
     t->ready = ready;
     t->broken = broken;
     snprintf(t->trouble, sizeof t->trouble, "%s", trouble);
     control_unlock(c);
 }
 
+/* That its topics were all there once is stored. */
+static int store_ready(struct control *c, struct tenant *t, struct tl_error *err)
+{
+    int rc = 0;
+
+    control_lock(c);
+    if (t->state == TENANT_PREPARING)
+        rc = store_tenant_set_state(c->store, t->name, TENANT_READY, err);
+    if (rc == 0 && t->state == TENANT_PREPARING)
+        t->state = TENANT_READY;
+    control_unlock(c);
+    return rc;
+}
+
+static int make_topics(struct pass *p, struct tenant *t, struct tl_error *err)
+{
+    TL_FAILPOINT(CONTROL_BEFORE_TOPICS);
+    if (p->c->options.broker->make_topics(p->broker, t->name, t->partitions, TOPICS_MS, err) < 0)
+        return -1;
+    p->spoke = true;
+    TL_FAILPOINT(CONTROL_AFTER_TOPICS);
+    return store_ready(p->c, t, err);
+}
+
 static bool pass_topics(struct pass *p)
 {
     struct tl_error err;
 
-    for (size_t i = 0; i < p->c->ntenants; i++) {
-        struct tenant *t = p->c->tenants[i];
-
-        /* Only this thread writes it. */
-        if (t->ready)
+    for (struct tenant *t = atomic_load(&p->c->tenants); t; t = atomic_load(&t->next)) {
+        /* Only this thread writes `ready` of a tenant on its cluster. */
+        if (!tenant_is_on(p->c, t, p->cl) || t->ready)
             continue;
-        if (p->c->options.broker->make_topics(p->broker, t->row.tenant, t->row.partitions, TOPICS_MS, &err) ==
-            0) {
-            p->spoke = true;
-            tenant_set(p->c, t, true, false, "");
+        if (make_topics(p, t, &err) == 0) {
+            pass_set_tenant(p, t, true, false, "");
+        } else if (err.code == TL_E_CONFLICT) {
+            /* Only somebody can help; until then it holds up nobody else. */
+            pass_set_tenant(p, t, false, true, err.text);
         } else {
-            tenant_set(p->c, t, false, err.code == TL_E_CONFLICT, err.text);
-            if (!note_failure(p, &err))
+            pass_set_tenant(p, t, false, false, err.text);
+            if (!pass_note(p, &err))
                 return false;
         }
     }
@@ -113,7 +133,7 @@ static int write_version(struct pass *p, const struct tenant *t, const struct pe
     TL_FAILPOINT(CONTROL_BEFORE_SCHEMA);
     rc = dropped ? stop_uploads(p, schema, err) : 0;
     if (rc == 0)
-        rc = p->c->options.broker->write_all(p->broker, t->topic[TL_TOPIC_RAW_INPUT], t->row.partitions, &e,
+        rc = p->c->options.broker->write_all(p->broker, t->topic[TL_TOPIC_RAW_INPUT], t->partitions, &e,
                                              tl_str(v->schema), WRITE_MS, err);
     if (rc == 0) {
         p->spoke = true;
@@ -121,8 +141,8 @@ static int write_version(struct pass *p, const struct tenant *t, const struct pe
         rc = store_version_activate(p->c->store, v->table_id, v->version, dropped, err);
     }
     if (rc == 0)
-        tl_info(p->c->log, "control", "tenant %s: table %s (%lld) version %d is %s", t->row.tenant,
-                schema->table, (long long)v->table_id, (int)v->version, dropped ? "dropped" : "active");
+        tl_info(p->c->log, "control", "tenant %s: table %s (%lld) version %d is %s", t->name, schema->table,
+                (long long)v->table_id, (int)v->version, dropped ? "dropped" : "active");
     tl_schema_free(schema);
     return rc;
 }
@@ -140,26 +160,27 @@ static bool pass_versions(struct pass *p)
 
         table_id = v.table_id;
         version = v.version;
-        rc = !t ? -1 : t->ready ? write_version(p, t, &v, &err) : 0;
+        rc = t && tenant_cluster(p->c, t) == p->cl && t->ready ? write_version(p, t, &v, &err) : 0;
         free(v.schema);
-        if (rc < 0 && !note_failure(p, &err))
+        if (rc < 0 && !pass_note(p, &err))
             return false;
     }
-    return rc == 0 || note_failure(p, &err);
+    return rc == 0 || pass_note(p, &err);
 }
 
 /* --- cancel messages --- */
 
 /* The next upload behind rowid whose wish is not written yet, with a reference; NULL when there is none. */
-static struct live *next_wish(struct control *c, int64_t rowid)
+static struct live *next_wish(struct pass *p, int64_t rowid)
 {
+    struct control *c = p->c;
     struct live *found = NULL;
 
     control_lock(c);
     for (size_t i = 0; i < LIVE_BUCKETS; i++)
         for (struct live *l = c->live[i]; l; l = l->next)
-            if (l->u.wish != UPLOAD_SENDING && !l->cancel_written && l->tenant->ready && l->u.rowid > rowid &&
-                (!found || l->u.rowid < found->u.rowid))
+            if (l->u.wish != UPLOAD_SENDING && !l->cancel_written && l->tenant->ready &&
+                l->tenant->cluster == p->cl && l->u.rowid > rowid && (!found || l->u.rowid < found->u.rowid))
                 found = l;
     if (found)
         live_ref(found);
@@ -196,7 +217,7 @@ static int write_cancel(struct pass *p, struct live *l, struct tl_error *err)
     e.table = tl_str(l->u.table);
     e.table_id = l->u.table_id;
     e.version = l->u.version;
-    rc = p->c->options.broker->write_all(p->broker, t->topic[TL_TOPIC_RAW_INPUT], t->row.partitions, &e,
+    rc = p->c->options.broker->write_all(p->broker, t->topic[TL_TOPIC_RAW_INPUT], t->partitions, &e,
                                          tl_str(value), WRITE_MS, err);
     free(value);
     if (rc == 0)
@@ -211,7 +232,7 @@ static bool pass_cancels(struct pass *p)
     struct live *l;
     int64_t rowid = 0;
 
-    while ((l = next_wish(c, rowid)) != NULL) {
+    while ((l = next_wish(p, rowid)) != NULL) {
         int rc = write_cancel(p, l, &err);
 
         rowid = l->u.rowid;
@@ -222,7 +243,7 @@ static bool pass_cancels(struct pass *p)
         }
         live_unref(l);
         control_unlock(c);
-        if (rc < 0 && !note_failure(p, &err))
+        if (rc < 0 && !pass_note(p, &err))
             return false;
     }
     return true;
@@ -230,110 +251,139 @@ static bool pass_cancels(struct pass *p)
 
 /* --- the thread --- */
 
+/* What a tenant on the cluster waits for; under the lock. */
+static void publish_tenant(struct tenant *t, const char *trouble)
+{
+    if (t->ready || (!t->broken && *trouble))
+        snprintf(t->trouble, sizeof t->trouble, "%s", trouble);
+}
+
 static void publish(struct pass *p)
 {
     struct control *c = p->c;
-    const char *trouble = p->failed && p->err.code != TL_E_CONFLICT ? p->err.text : "";
+    struct cluster *cl = p->cl;
+    const char *trouble = p->failed ? p->err.text : "";
 
     control_lock(c);
-    if (*trouble && !c->kafka_trouble[0] && !atomic_load(&c->stop))
-        tl_warn(c->log, "control", "%s", trouble);
-    if (!*trouble && c->kafka_trouble[0])
-        tl_info(c->log, "control", "Kafka is in reach again");
-    snprintf(c->kafka_trouble, sizeof c->kafka_trouble, "%s", trouble);
-    for (size_t i = 0; i < c->ntenants; i++)
-        if (c->tenants[i]->ready)
-            snprintf(c->tenants[i]->trouble, sizeof c->tenants[i]->trouble, "%s", trouble);
-        else if (!c->tenants[i]->broken && *trouble)
-            snprintf(c->tenants[i]->trouble, sizeof c->tenants[i]->trouble, "%s", trouble);
-    c->passes_done = c->passes_begun;
+    if (*trouble && !cl->trouble[0] && !atomic_load(&cl->stop))
+        tl_warn(c->log, "control", "cluster %s: %s", cl->name, trouble);
+    if (!*trouble && cl->trouble[0])
+        tl_info(c->log, "control", "cluster %s is in reach again", cl->name);
+    snprintf(cl->trouble, sizeof cl->trouble, "%s", trouble);
+    for (struct tenant *t = atomic_load(&c->tenants); t; t = atomic_load(&t->next))
+        if (t->cluster == cl && !atomic_load(&t->removing))
+            publish_tenant(t, trouble);
+    cl->passes_done = cl->passes_begun;
     pthread_cond_broadcast(&c->settled);
     control_unlock(c);
 }
 
-static void ping(struct pass *p)
+/* The broker is there, and reached as the cluster's properties say by now. */
+static int need_broker(struct cluster *cl, struct tl_error *err)
 {
-    struct tl_error err;
+    struct control *c = cl->control;
+    struct tl_kafka_conf fresh;
+    bool changed;
+    int rc = 0;
 
-    if (!p->spoke && p->c->ntenants &&
-        p->c->options.broker->ping(p->broker, p->c->tenants[0]->topic[TL_TOPIC_RAW_INPUT], PING_MS, &err) < 0)
-        note_failure(p, &err);
+    tl_kafka_conf_init(&fresh);
+    control_lock(c);
+    changed = cl->changed;
+    if (changed)
+        rc = tl_kafka_conf_copy(&fresh, &cl->kafka, err);
+    if (rc == 0)
+        cl->changed = false;
+    control_unlock(c);
+    if (rc < 0) {
+        tl_kafka_conf_release(&fresh);
+        return -1;
+    }
+    if (changed) {
+        c->options.broker->close(cl->broker);
+        cl->broker = NULL;
+        tl_kafka_conf_release(&cl->used);
+        cl->used = fresh;
+    }
+    if (!cl->broker)
+        cl->broker = c->options.broker->open(c->options.config, &cl->used, c->log, &cl->stop, err);
+    return cl->broker ? 0 : -1;
 }
 
-static bool run_pass(struct control *c, struct broker **broker)
+static bool run_pass(struct cluster *cl)
 {
-    struct pass p = {.c = c};
+    struct pass p = {.c = cl->control, .cl = cl};
 
-    if (!*broker)
-        *broker = c->options.broker->open(c->options.config, c->log, &c->stop, &p.err);
-    if (!*broker) {
+    if (need_broker(cl, &p.err) < 0) {
         p.failed = true;
     } else {
-        p.broker = *broker;
-        if (pass_topics(&p) && pass_versions(&p) && pass_cancels(&p))
-            ping(&p);
+        p.broker = cl->broker;
+        if (pass_topics(&p) && pass_versions(&p) && pass_cancels(&p) && pass_removals(&p))
+            pass_look(&p);
     }
     publish(&p);
     return !p.failed;
 }
 
-void *keeper_run(void *control)
+void *keeper_run(void *cluster)
 {
-    struct control *c = control;
-    struct broker *broker = NULL;
+    struct cluster *cl = cluster;
+    struct control *c = cl->control;
     int64_t trim_every = (int64_t)c->options.config->trim_seconds * 1000;
     int64_t trim_at = tl_clock_ms() + trim_every;
     int retry = RETRY_MIN_MS;
 
     control_lock(c);
-    while (!atomic_load(&c->stop)) {
+    while (!atomic_load(&cl->stop)) {
         int64_t until;
         bool fine;
 
-        c->keeper_kicked = false;
-        c->passes_begun++;
+        cl->kicked = false;
+        cl->passes_begun++;
         control_unlock(c);
-        fine = run_pass(c, &broker);
+        fine = run_pass(cl);
         /* Nobody waits for this. */
-        if (fine && tl_clock_ms() >= trim_at && trim_pass(c, broker))
+        if (fine && tl_clock_ms() >= trim_at && trim_pass(cl))
             trim_at = tl_clock_ms() + trim_every;
         control_lock(c);
-        until = fine ? TL_MIN(tl_clock_ms() + IDLE_MS, trim_at) : tl_clock_ms() + retry;
+        until = fine ? TL_MIN(tl_clock_ms() + (cl->nlive ? BUSY_MS : IDLE_MS), trim_at)
+                     : tl_clock_ms() + retry;
         retry = fine ? RETRY_MIN_MS : TL_MIN(retry * 2, RETRY_MAX_MS);
-        while (!c->keeper_kicked && !atomic_load(&c->stop) && control_wait(c, &c->keeper_wake, until))
+        while (!cl->kicked && !atomic_load(&cl->stop) && control_wait(c, &cl->wake, until))
             ;
     }
     control_unlock(c);
-    c->options.broker->close(broker);
+    c->options.broker->close(cl->broker);
+    cl->broker = NULL;
     return NULL;
 }
 
-void keeper_kick(struct control *c)
+void keeper_kick(struct cluster *cl)
 {
-    c->keeper_kicked = true;
-    pthread_cond_signal(&c->keeper_wake);
+    cl->kicked = true;
+    pthread_cond_signal(&cl->wake);
 }
 
-uint64_t keeper_ask(struct control *c)
+uint64_t keeper_ask(struct cluster *cl)
 {
     uint64_t pass;
 
-    control_lock(c);
-    pass = c->passes_begun + 1;
-    keeper_kick(c);
-    control_unlock(c);
+    control_lock(cl->control);
+    pass = cl->passes_begun + 1;
+    keeper_kick(cl);
+    control_unlock(cl->control);
     return pass;
 }
 
-int keeper_await(struct control *c, uint64_t pass, struct tl_error *err)
+int keeper_await(struct cluster *cl, uint64_t pass, int timeout_ms, struct tl_error *err)
 {
-    int64_t deadline = tl_clock_ms() + AWAIT_MS;
+    struct control *c = cl->control;
+    int64_t deadline = tl_clock_ms() + (timeout_ms ? timeout_ms : AWAIT_MS);
     bool done;
 
     control_lock(c);
-    while (c->passes_done < pass && !atomic_load(&c->stop) && control_wait(c, &c->settled, deadline))
+    while (cl->passes_done < pass && !atomic_load(&cl->stop) && control_wait(c, &c->settled, deadline))
         ;
-    done = c->passes_done >= pass;
+    done = cl->passes_done >= pass;
     control_unlock(c);
     if (!done)
         return control_running(c, err) < 0 ? -1 : tl_fail(err, TL_E_UNAVAILABLE, "Kafka is slow to answer");

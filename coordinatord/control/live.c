@@ -43,6 +43,8 @@ struct live *live_add(struct control *c, struct tenant *t, struct upload *u, str
     l->next = c->live[bucket];
     c->live[bucket] = l;
     c->nlive++;
+    t->nlive++;
+    t->cluster->nlive++;
     live_look_now(c, l);
     return l;
 }
@@ -72,6 +74,8 @@ void live_unlink(struct control *c, struct live *l)
         at = &(*at)->next;
     *at = l->next;
     c->nlive--;
+    l->tenant->nlive--;
+    l->tenant->cluster->nlive--;
     l->unlinked = true;
     if (l->refs == 0)
         live_free(l);

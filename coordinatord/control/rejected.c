@@ -38,17 +38,17 @@ static void bound(struct errmerge_stream *stream, const struct ledger_row *ledge
     stream->last_part = INT64_MAX;
 }
 
-static int read_streams(struct control *c, struct sink *sink, const struct upload *u,
+static int read_streams(const struct sink_ops *ops, struct sink *sink, const struct upload *u,
                         struct errmerge_stream *streams, size_t *n, struct tl_error *err)
 {
     for (int32_t p = 0; p < u->partitions; p++) {
         struct ledger_row ledger = {0};
 
-        if (c->options.sink->ledger_get(sink, u->id, p, &ledger, err) < 0)
+        if (ops->ledger_get(sink, u->id, p, &ledger, err) < 0)
             return -1;
         for (size_t s = 0; s < TL_ARRAY_LEN(stages); s++) {
             struct errors_row row;
-            int rc = c->options.sink->errors_get(sink, u->id, p, stages[s], &row, err);
+            int rc = ops->errors_get(sink, u->id, p, stages[s], &row, err);
 
             if (rc < 0)
                 return -1;
@@ -62,8 +62,8 @@ static int read_streams(struct control *c, struct sink *sink, const struct uploa
 }
 
 /* The ledger's streams; none when there is no ledger yet. */
-static int find_streams(struct control *c, const struct upload *u, struct errmerge_stream **streams,
-                        size_t *n, struct tl_error *err)
+static int find_streams(struct control *c, const struct tenant *t, const struct upload *u,
+                        struct errmerge_stream **streams, size_t *n, struct tl_error *err)
 {
     struct sink *sink;
     int rc;
@@ -72,16 +72,17 @@ static int find_streams(struct control *c, const struct upload *u, struct errmer
     *streams = calloc((size_t)u->partitions * TL_ARRAY_LEN(stages), sizeof **streams);
     if (!*streams)
         return tl_fail_nomem(err);
-    sink = control_open_sink(c, u->tenant, err);
+    sink = control_open_sink(c, t, err);
     if (!sink)
         return err->code == TL_E_NOT_FOUND ? 0 : -1;
-    rc = read_streams(c, sink, u, *streams, n, err);
-    c->options.sink->close(sink);
+    rc = read_streams(t->sink_ops, sink, u, *streams, n, err);
+    t->sink_ops->close(sink);
     return rc;
 }
 
-static int start_merge(struct control *c, struct rejected_reader *r, const struct upload *u,
-                       const struct errmerge_stream *streams, size_t n, struct tl_error *err)
+static int start_merge(struct control *c, const struct tenant *t, struct rejected_reader *r,
+                       const struct upload *u, const struct errmerge_stream *streams, size_t n,
+                       struct tl_error *err)
 {
     json_t *files = json_loads(u->files, 0, NULL);
     size_t nfiles = json_array_size(files);
@@ -92,8 +93,8 @@ static int start_merge(struct control *c, struct rejected_reader *r, const struc
     } else {
         for (size_t i = 0; i < nfiles; i++)
             names[i] = json_string_value(json_object_get(json_array_get(files, i), "name"));
-        r->ops = c->options.errstore;
-        r->store = r->ops->open(c->options.config->errors_url, c->log, err);
+        r->ops = t->errstore;
+        r->store = r->ops->open(t->errors_url, c->log, err);
         if (r->store)
             r->merge = errmerge_new(r->ops, r->store, u->tenant, u->id, names, nfiles, streams, n, err);
     }
@@ -102,14 +103,15 @@ static int start_merge(struct control *c, struct rejected_reader *r, const struc
     return r->merge ? 0 : -1;
 }
 
-static int open_reader(struct control *c, struct rejected_reader *r, struct upload *u, struct tl_error *err)
+static int open_reader(struct control *c, const struct tenant *t, struct rejected_reader *r, struct upload *u,
+                       struct tl_error *err)
 {
     struct errmerge_stream *streams = NULL;
     size_t n;
-    int rc = find_streams(c, u, &streams, &n, err);
+    int rc = find_streams(c, t, u, &streams, &n, err);
 
     if (rc == 0 && n > 0)
-        rc = start_merge(c, r, u, streams, n, err);
+        rc = start_merge(c, t, r, u, streams, n, err);
     free(streams);
     if (rc == 0 && r->form == REJECTED_CSV) {
         r->header = u->header;
@@ -121,11 +123,12 @@ static int open_reader(struct control *c, struct rejected_reader *r, struct uplo
 struct rejected_reader *control_rejected_open(struct control *c, const char *tenant, const char *id,
                                               enum rejected_form form, int64_t limit, struct tl_error *err)
 {
+    struct tenant *t = tenant_find(c, tenant, err);
     struct rejected_reader *r;
     struct upload u;
     int rc;
 
-    if (!tenant_find(c, tenant, err))
+    if (!t)
         return NULL;
     rc = tl_upload_id_valid(tl_str(id)) ? store_upload_find(c->store, tenant, id, &u, err) : 0;
     if (rc <= 0) {
@@ -137,7 +140,7 @@ struct rejected_reader *control_rejected_open(struct control *c, const char *ten
     if (r) {
         r->form = form;
         r->left = limit;
-        rc = open_reader(c, r, &u, err);
+        rc = open_reader(c, t, r, &u, err);
     } else {
         rc = tl_fail_nomem(err);
     }

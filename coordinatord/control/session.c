@@ -16,19 +16,19 @@
 /* What the ledger has of this id, for each partition. */
 static json_t *last_seqs(struct control *c, const struct tenant *t, const char *id, struct tl_error *err)
 {
-    int32_t n = t->row.partitions;
+    int32_t n = t->partitions;
     int64_t *seqs = calloc((size_t)n, sizeof *seqs);
     json_t *json = NULL;
     struct sink *sink;
     int rc = seqs ? 0 : tl_fail_nomem(err);
 
     if (rc == 0 && id) {
-        sink = control_open_sink(c, t->row.tenant, err);
+        sink = control_open_sink(c, t, err);
         if (sink)
-            rc = c->options.sink->last_seqs(sink, id, n, seqs, err);
+            rc = t->sink_ops->last_seqs(sink, id, n, seqs, err);
         else
             rc = err->code == TL_E_NOT_FOUND ? 0 : -1;
-        c->options.sink->close(sink);
+        t->sink_ops->close(sink);
     }
     if (rc == 0) {
         json = json_array();
@@ -45,15 +45,17 @@ static json_t *last_seqs(struct control *c, const struct tenant *t, const char *
 int upload_session(struct control *c, const struct tenant *t, const char *id, json_t *schema, json_t *answer,
                    struct tl_error *err)
 {
-    const struct config *config = c->options.config;
     json_t *seqs = last_seqs(c, t, id, err), *more;
     int rc;
 
     if (!seqs)
         return -1;
-    more = json_pack("{s:i, s:O, s:s, s:o, s:s, s:o}", "partitions", (int)t->row.partitions, "schema", schema,
-                     "topic", t->topic[TL_TOPIC_RAW_INPUT], "kafka", tl_kafka_conf_to_json(&config->kafka),
-                     "compression", config->compression, "last_seqs", seqs);
+    control_lock(c);
+    more = json_pack("{s:i, s:O, s:s, s:o, s:s, s:o, s:I}", "partitions", (int)t->partitions, "schema",
+                     schema, "topic", t->topic[TL_TOPIC_RAW_INPUT], "kafka",
+                     tl_kafka_conf_to_json(&t->cluster->kafka), "compression", c->options.config->compression,
+                     "last_seqs", seqs, "max_bytes_per_second", (json_int_t)t->max_bytes_per_second);
+    control_unlock(c);
     rc = more && json_object_update(answer, more) == 0 ? 0 : tl_fail_nomem(err);
     json_decref(more);
     return rc;

@@ -75,6 +75,31 @@ static const char *const migrations[] = {
     " UNIQUE(tenant, upload));"
     "CREATE INDEX uploads_by_content ON uploads(table_id, content) WHERE content<>'';"
     "CREATE INDEX uploads_unfinished ON uploads(state) WHERE state IN ('sending', 'processing');",
+
+    /* Clusters and tenants that come and go. */
+    "ALTER TABLE clusters ADD COLUMN properties TEXT;" /* JSON; NULL: the one of the configuration */
+    "ALTER TABLE clusters ADD COLUMN max_partitions INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE clusters ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE clusters ADD COLUMN kafka_id TEXT NOT NULL DEFAULT '';" /* as Kafka says; "" not known yet */
+    "ALTER TABLE clusters ADD COLUMN created_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE clusters ADD COLUMN who TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE tenants ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE tenants ADD COLUMN sink_url TEXT;" /* NULL: the configuration's, as the next one */
+    "ALTER TABLE tenants ADD COLUMN errors_url TEXT;"
+    "ALTER TABLE tenants ADD COLUMN max_uploads INTEGER NOT NULL DEFAULT 0;" /* 0: no limit, as the next one */
+    "ALTER TABLE tenants ADD COLUMN max_bytes_per_second INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tenants ADD COLUMN state TEXT NOT NULL DEFAULT 'ready'"
+    " CHECK(state IN ('preparing', 'ready', 'moving', 'removing'));"
+    "ALTER TABLE tenants ADD COLUMN move_to TEXT REFERENCES clusters;" /* has its topics too, or will have */
+    "ALTER TABLE tenants ADD COLUMN move_from TEXT REFERENCES clusters;" /* still has its old ones */
+    "ALTER TABLE tenants ADD COLUMN move_step INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE tenants ADD COLUMN who TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX tables_by_tenant ON tables(tenant);"
+    /* The last life of each name there ever was: what the sink has of an earlier one is not to count. */
+    "CREATE TABLE epochs("
+    " tenant TEXT PRIMARY KEY,"
+    " epoch INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO epochs SELECT tenant, epoch FROM tenants;",
 };
 
 void store_lock(struct store *s)

@@ -21,20 +21,93 @@ enum { STORE_WHO_MAX = 64 };
 struct store *store_open(const char *path, struct tl_error *err);
 void store_close(struct store *s); /* NULL is fine */
 
+/* --- clusters --- */
+
+enum { STORE_CLUSTERS_MAX = 100, STORE_KAFKA_ID_MAX = 63 };
+
+struct cluster_row {
+    char cluster[TL_TENANT_MAX + 1];
+    char *properties;       /* JSON, owned; NULL: those of the configuration */
+    int32_t max_partitions; /* 0: as the configuration has it */
+    bool draining;
+    char kafka_id[STORE_KAFKA_ID_MAX + 1]; /* what Kafka calls it; "" not known yet */
+    int64_t created_ms;
+    char who[STORE_WHO_MAX];
+};
+
+void cluster_row_release(struct cluster_row *row);
+/* TL_E_CONFLICT when it is there already, TL_E_REFUSED when there are too many. */
+int store_cluster_add(struct store *s, const struct cluster_row *row, struct tl_error *err) TL_MUST_CHECK;
+/* All but the name, created_ms and who. */
+int store_cluster_set(struct store *s, const struct cluster_row *row, struct tl_error *err) TL_MUST_CHECK;
+/* TL_E_CONFLICT while tenants have topics there. */
+int store_cluster_remove(struct store *s, const char *cluster, struct tl_error *err) TL_MUST_CHECK;
+/* By name. each must not call the store; row is its caller's. */
+int store_clusters(struct store *s,
+                   int (*each)(void *app, const struct cluster_row *row, struct tl_error *err), void *app,
+                   struct tl_error *err) TL_MUST_CHECK;
+
+/* How much of a cluster's budget is taken. */
+struct cluster_room {
+    char cluster[TL_TENANT_MAX + 1];
+    int32_t max_partitions; /* 0: as the configuration has it */
+    bool draining;
+    int64_t reserved; /* partitions of all tenants that have, or will have, topics there */
+};
+
+/* Fills rooms, of STORE_CLUSTERS_MAX; by name. */
+int store_rooms(struct store *s, struct cluster_room *rooms, size_t *n, struct tl_error *err) TL_MUST_CHECK;
+
 /* --- tenants --- */
+
+enum tenant_state {
+    TENANT_PREPARING, /* stored; its topics were never all there */
+    TENANT_READY,
+    TENANT_MOVING,
+    TENANT_REMOVING, /* nobody's any more; its topics, then the rest, are on their way out */
+    TENANT_STATES
+};
+
+const char *tenant_state_name(enum tenant_state state);
 
 struct tenant_row {
     char tenant[TL_TENANT_MAX + 1];
     char cluster[TL_TENANT_MAX + 1];
     int32_t partitions;
+    enum tenant_state state;
+    int64_t epoch;       /* from 1; the next one when the name is used again, or its topics are others */
+    char *sink_url;      /* owned; NULL: the configuration's, as the next one */
+    char *errors_url;    /* owned */
+    int64_t max_uploads; /* unfinished at a time; 0: no limit, as the next one */
+    int64_t max_bytes_per_second;      /* of raw-input */
+    char move_to[TL_TENANT_MAX + 1];   /* a cluster that has its topics too, or will have; "" */
+    char move_from[TL_TENANT_MAX + 1]; /* a cluster that still has its old ones; "" */
+    int32_t move_step;
+    int64_t created_ms;
+    char who[STORE_WHO_MAX];
 };
 
-/* Does nothing when it is there already. */
-int store_cluster_add(struct store *s, const char *cluster, struct tl_error *err) TL_MUST_CHECK;
-int store_tenant_add(struct store *s, const struct tenant_row *row, int64_t now_ms,
+void tenant_row_release(struct tenant_row *row);
+
+/* Names one of the rooms, or fails. Called within the transaction; must not call the store. */
+typedef const char *store_place(void *app, const struct cluster_room *rooms, size_t n, struct tl_error *err);
+/*
+ * Reserves its partitions on the cluster that `place` names, and stores it; both or nothing. Fills in the cluster and
+ * the epoch. TL_E_CONFLICT when the name is taken, also by one that is being removed.
+ */
+int store_tenant_add(struct store *s, struct tenant_row *row, store_place *place, void *app,
                      struct tl_error *err) TL_MUST_CHECK;
-/* each must not call the store; -1 from it ends the walk. */
-int store_tenants(struct store *s, int (*each)(void *app, const struct tenant_row *row, struct tl_error *err),
+/* Whether there ever was a tenant of this name: 1, or 0. */
+int store_tenant_known(struct store *s, const char *tenant, struct tl_error *err) TL_MUST_CHECK;
+int store_tenant_set_state(struct store *s, const char *tenant, enum tenant_state state,
+                           struct tl_error *err) TL_MUST_CHECK;
+/* max_uploads and max_bytes_per_second. */
+int store_tenant_set_limits(struct store *s, const struct tenant_row *row,
+                            struct tl_error *err) TL_MUST_CHECK;
+/* All that there is of it, but for its epoch. */
+int store_tenant_remove(struct store *s, const char *tenant, struct tl_error *err) TL_MUST_CHECK;
+/* By name. each may take over the texts of the row (and sets them to NULL then); it must not call the store. */
+int store_tenants(struct store *s, int (*each)(void *app, struct tenant_row *row, struct tl_error *err),
                   void *app, struct tl_error *err) TL_MUST_CHECK;
 
 /* --- tables and versions --- */

@@ -45,6 +45,10 @@ int store_begin(struct store *s, struct tl_error *err) TL_MUST_CHECK;
 /* Commits when rc is 0 and rolls back otherwise, or when that fails. Returns what then holds: 0 or -1. */
 int store_end(struct store *s, int rc, struct tl_error *err) TL_MUST_CHECK;
 
+/* store_rooms, under the lock. */
+int store_rooms_locked(struct store *s, struct cluster_room *rooms, size_t *n,
+                       struct tl_error *err) TL_MUST_CHECK;
+
 /* A text column cut into a fixed array. */
 void store_text(sqlite3_stmt *st, int column, char *out, size_t size);
 /* A copy of a text column, NULL for null; -1 when memory is short. */

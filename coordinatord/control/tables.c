@@ -201,9 +201,9 @@ int control_version(struct control *c, const char *tenant, const char *table, in
 
 /* --- making --- */
 
-int table_check_columns(const struct control *c, const struct tl_schema *schema, struct tl_error *err)
+int table_check_columns(const struct tenant *t, const struct tl_schema *schema, struct tl_error *err)
 {
-    const struct sink_ops *sink = c->options.sink;
+    const struct sink_ops *sink = t->sink_ops;
     size_t spent = schema->next_column_id - 1;
 
     if (schema->ncolumns > sink->columns_max)
@@ -237,7 +237,7 @@ static int read_schema(const json_t *request, struct tl_schema **schema, struct 
     return rc;
 }
 
-static int read_definition(const struct control *c, const json_t *request, struct tl_schema **schema,
+static int read_definition(const struct tenant *t, const json_t *request, struct tl_schema **schema,
                            struct tl_error *err)
 {
     const json_t *columns = json_object_get(request, "columns");
@@ -254,23 +254,27 @@ static int read_definition(const struct control *c, const json_t *request, struc
     }
     if (read_schema(request, schema, err) < 0)
         return -1;
-    rc = table_check_columns(c, *schema, err);
+    rc = table_check_columns(t, *schema, err);
     if (rc < 0)
         tl_schema_free(*schema);
     return rc;
 }
 
-int table_await_version(struct control *c, uint64_t pass, int64_t table_id, int32_t version, const char *name,
-                        struct tl_error *err)
+int table_await_version(struct control *c, const struct tenant *t, int64_t table_id, int32_t version,
+                        const char *name, struct tl_error *err)
 {
+    struct cluster *cl = tenant_cluster(c, t);
     struct tl_error late;
-    int late_rc = keeper_await(c, pass, &late);
+    int late_rc = keeper_await(cl, keeper_ask(cl), 0, &late);
     int pending = store_version_pending(c->store, table_id, version, err);
 
     if (pending <= 0)
         return pending;
-    if (late_rc == 0)
-        control_kafka_state(c, late.text, sizeof late.text);
+    if (late_rc == 0) {
+        control_lock(c);
+        snprintf(late.text, sizeof late.text, "%s", t->trouble);
+        control_unlock(c);
+    }
     return tl_fail(err, TL_E_UNAVAILABLE,
                    "table \"%s\": the change is stored, and will be made as soon as possible: %.400s", name,
                    late.text);
@@ -295,12 +299,12 @@ static int existing_same(const struct table_row *row, const struct tl_schema *wa
 }
 
 /* 1: made now; 0: it is there already, *pending when Kafka does not have it yet. */
-static int find_or_create(struct control *c, const char *tenant, struct tl_schema *schema, const char *who,
-                          bool *pending, struct tl_error *err)
+static int find_or_create(struct control *c, const struct tenant *t, struct tl_schema *schema,
+                          const char *who, bool *pending, struct tl_error *err)
 {
     for (bool again = true;; again = false) {
         struct table_row row;
-        int rc = store_table_find(c->store, tenant, schema->table, &row, err);
+        int rc = store_table_find(c->store, t->name, schema->table, &row, err);
 
         if (rc < 0)
             return -1;
@@ -313,9 +317,9 @@ static int find_or_create(struct control *c, const char *tenant, struct tl_schem
             return rc;
         }
         *pending = true;
-        if (adopt_check(c, tenant, schema, err) < 0)
+        if (adopt_check(c, t, schema, err) < 0)
             return -1;
-        if (store_table_create(c->store, tenant, schema, who, tl_clock_wall_ms(), err) == 0)
+        if (store_table_create(c->store, t->name, schema, who, tl_clock_wall_ms(), err) == 0)
             return 1;
         /* Somebody else may have made it in between. */
         if (err->code != TL_E_CONFLICT || !again)
@@ -327,14 +331,13 @@ static int define(struct control *c, struct tenant *t, struct tl_schema *schema,
                   struct table_answer *answer, struct tl_error *err)
 {
     bool pending = false;
-    int made = find_or_create(c, t->row.tenant, schema, who, &pending, err);
+    int made = find_or_create(c, t, schema, who, &pending, err);
 
     if (made < 0)
         return -1;
-    if (pending &&
-        table_await_version(c, keeper_ask(c), schema->table_id, schema->version, schema->table, err) < 0)
+    if (pending && table_await_version(c, t, schema->table_id, schema->version, schema->table, err) < 0)
         return -1;
-    if (control_table(c, t->row.tenant, schema->table, answer, err) < 0)
+    if (control_table(c, t->name, schema->table, answer, err) < 0)
         return -1;
     answer->created = made == 1;
     return 0;
@@ -347,7 +350,7 @@ int control_define(struct control *c, const char *tenant, const json_t *request,
     struct tl_schema *schema;
     int rc;
 
-    if (!t || control_running(c, err) < 0 || read_definition(c, request, &schema, err) < 0)
+    if (!t || control_running(c, err) < 0 || read_definition(t, request, &schema, err) < 0)
         return -1;
     /* That Kafka is out of reach is no reason to refuse: it is made when it comes. */
     if (tenant_usable(c, t, err) < 0 && err->code != TL_E_UNAVAILABLE)
@@ -360,7 +363,8 @@ int control_define(struct control *c, const char *tenant, const json_t *request,
 
 /* --- dropping --- */
 
-static int drop(struct control *c, const struct table_row *row, const char *who, struct tl_error *err)
+static int drop(struct control *c, const struct tenant *t, const struct table_row *row, const char *who,
+                struct tl_error *err)
 {
     int32_t version = row->version + 1;
 
@@ -369,7 +373,7 @@ static int drop(struct control *c, const struct table_row *row, const char *who,
     /* Asked for again while it is under way: then it is waited for. */
     if (!row->dropping && store_table_drop(c->store, row->table_id, who, tl_clock_wall_ms(), err) < 0)
         return -1;
-    return table_await_version(c, keeper_ask(c), row->table_id, version, row->name, err);
+    return table_await_version(c, t, row->table_id, version, row->name, err);
 }
 
 int table_check_match(struct table_match *match, const struct table_row *row, struct tl_error *err)
@@ -392,7 +396,7 @@ int control_drop(struct control *c, const char *tenant, const char *table, const
         return -1;
     rc = table_check_match(match, &row, err);
     if (rc == 0)
-        rc = drop(c, &row, who, err);
+        rc = drop(c, t, &row, who, err);
     table_row_release(&row);
     return rc;
 }

@@ -6,7 +6,8 @@
  *                                                             └──► who waits is woken
  *
  * An upload is looked at after 20 ms while it moves, less and less often while it does not, hardly ever when
- * its sender is silent. Without an unfinished upload the thread sleeps.
+ * its sender is silent. Without an unfinished upload the thread sleeps, and what it had open of that tenant's sink is
+ * closed after a while.
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,8 @@ enum {
     LOOK_MAX_MS = 250,
     LOOK_SILENT_MS = 2000,
     SILENT_AFTER_MS = 60000,
-    SINK_RETRY_MS = 500
+    SINK_RETRY_MS = 500,
+    SINK_IDLE_MS = 5000
 };
 
 struct look {
@@ -38,7 +40,7 @@ static struct sink *tenant_sink(struct control *c, struct tenant *t, int64_t now
 
     if (t->sink || now < t->sink_retry)
         return t->sink;
-    t->sink = control_open_sink(c, t->row.tenant, &err);
+    t->sink = control_open_sink(c, t, &err);
     /* Nothing there yet: no sink role has begun to apply anything. */
     snprintf(t->sink_trouble, sizeof t->sink_trouble, "%s",
              t->sink || err.code == TL_E_NOT_FOUND ? "" : err.text);
@@ -48,13 +50,13 @@ static struct sink *tenant_sink(struct control *c, struct tenant *t, int64_t now
 }
 
 /* Whether each partition ended or stopped; asked for only when the sums allow it. */
-static int all_settled(struct control *c, struct sink *sink, const struct upload *u, bool *settled,
+static int all_settled(const struct sink_ops *ops, struct sink *sink, const struct upload *u, bool *settled,
                        struct tl_error *err)
 {
     *settled = false;
     for (int32_t p = 0; p < u->partitions; p++) {
         struct ledger_row row;
-        int rc = c->options.sink->ledger_get(sink, u->id, p, &row, err);
+        int rc = ops->ledger_get(sink, u->id, p, &row, err);
 
         if (rc < 0)
             return -1;
@@ -65,15 +67,15 @@ static int all_settled(struct control *c, struct sink *sink, const struct upload
     return 0;
 }
 
-static int read_ledger(struct control *c, struct sink *sink, const struct upload *u, struct upload_seen *seen,
-                       struct tl_error *err)
+static int read_ledger(const struct sink_ops *ops, struct sink *sink, const struct upload *u,
+                       struct upload_seen *seen, struct tl_error *err)
 {
-    if (c->options.sink->progress(sink, u->id, &seen->progress, err) < 0)
+    if (ops->progress(sink, u->id, &seen->progress, err) < 0)
         return -1;
     if (seen->progress.partitions_stopped == 0 ||
         seen->progress.partitions_ended + seen->progress.partitions_stopped < u->partitions)
         return 0;
-    return all_settled(c, sink, u, &seen->settled, err);
+    return all_settled(ops, sink, u, &seen->settled, err);
 }
 
 static void look(struct control *c, struct look *k, int64_t now)
@@ -84,10 +86,11 @@ static void look(struct control *c, struct look *k, int64_t now)
 
     memset(&k->seen, 0, sizeof k->seen);
     k->trouble[0] = '\0';
-    if (sink && read_ledger(c, sink, &k->live->u, &k->seen, &err) < 0) {
+    t->sink_used = now;
+    if (sink && read_ledger(t->sink_ops, sink, &k->live->u, &k->seen, &err) < 0) {
         memset(&k->seen, 0, sizeof k->seen);
         snprintf(t->sink_trouble, sizeof t->sink_trouble, "%s", err.text);
-        c->options.sink->close(t->sink);
+        t->sink_ops->close(t->sink);
         t->sink = NULL;
         t->sink_retry = now + SINK_RETRY_MS;
     }
@@ -125,7 +128,7 @@ static void conclude(struct control *c, struct look *k, int64_t now)
             snprintf(l->trouble, sizeof l->trouble, "%s", err.text);
             step = UPLOAD_SAME;
         } else if (step == UPLOAD_WISHED) {
-            keeper_kick(c);
+            keeper_kick(l->tenant->cluster);
         } else {
             tl_info(c->log, "control", "upload %s of table %s: %s%s%s", l->u.id, l->u.table,
                     upload_state_name(l->u.state), l->u.reason[0] ? ": " : "", l->u.reason);
@@ -158,12 +161,27 @@ static size_t collect(struct control *c, struct look *looks, int64_t now, int64_
     return n;
 }
 
-static void close_sinks(struct control *c)
+/*
+ * Closes the connections of tenants that have no unfinished upload, and had none for a while; all of them with
+ * at_once. Returns when the next one is due, INT64_MAX when none is. Under the lock, which is let go for each.
+ */
+static int64_t close_sinks(struct control *c, int64_t now, bool at_once)
 {
-    for (size_t i = 0; i < c->ntenants; i++) {
-        c->options.sink->close(c->tenants[i]->sink);
-        c->tenants[i]->sink = NULL;
+    int64_t next = INT64_MAX;
+
+    for (struct tenant *t = atomic_load(&c->tenants); t; t = atomic_load(&t->next)) {
+        if (!t->sink || (t->nlive && !at_once))
+            continue;
+        if (at_once || atomic_load(&t->removing) || now - t->sink_used >= SINK_IDLE_MS) {
+            control_unlock(c);
+            t->sink_ops->close(t->sink);
+            t->sink = NULL;
+            control_lock(c);
+        } else {
+            next = TL_MIN(next, t->sink_used + SINK_IDLE_MS);
+        }
     }
+    return next;
 }
 
 void *tracker_run(void *control)
@@ -177,6 +195,7 @@ void *tracker_run(void *control)
         size_t n = collect(c, looks, now, &next);
 
         if (n == 0) {
+            next = TL_MIN(next, close_sinks(c, now, false));
             if (!c->tracker_kicked && next == INT64_MAX)
                 pthread_cond_wait(&c->tracker_wake, &c->lock);
             else if (!c->tracker_kicked)
@@ -199,8 +218,8 @@ void *tracker_run(void *control)
             live_unref(looks[i].live);
         }
     }
+    close_sinks(c, 0, true);
     control_unlock(c);
-    close_sinks(c);
     return NULL;
 }
 

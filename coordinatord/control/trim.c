@@ -33,9 +33,11 @@ static const char validators[] = TL_GROUP_PREFIX "validate";
 /* A tenant in a pass. */
 struct trim {
     struct control *c;
+    struct cluster *cl;
     struct broker *broker;
     const struct broker_ops *ops;
     struct tenant *t;
+    int64_t epoch;
     struct tl_topic_limits limits[TL_TOPIC_COUNT];
     bool pending; /* somewhere something waits for its role */
     char alarm[TROUBLE_TEXT];
@@ -132,15 +134,18 @@ static int on_owed(void *app, const char *table, int64_t offset, struct tl_error
 static int read_offsets(struct trim *p, struct sink *sink, int64_t *applied, int64_t *stored, int64_t *sum,
                         struct tl_error *err)
 {
-    const struct sink_ops *ops = p->c->options.sink;
+    const struct sink_ops *ops = p->t->sink_ops;
     struct tenant *t = p->t;
+    char validated[TL_POSITION_NAME_MAX + 1], errors[TL_POSITION_NAME_MAX + 1];
 
+    tl_topic_position(t->topic[TL_TOPIC_VALIDATED_INPUT], p->epoch, validated);
+    tl_topic_position(t->topic[TL_TOPIC_IMPORT_ERROR], p->epoch, errors);
     *sum = 0;
-    for (int32_t n = 0; n < t->row.partitions; n++) {
+    for (int32_t n = 0; n < t->partitions; n++) {
         /* In this order: what is owed was owed when the offset moved past it, and not later. */
-        if (ops->offset(sink, t->topic[TL_TOPIC_VALIDATED_INPUT], n, &applied[n], err) < 0 ||
-            ops->owed_tables(sink, t->topic[TL_TOPIC_VALIDATED_INPUT], n, on_owed, &applied[n], err) < 0 ||
-            ops->offset(sink, t->topic[TL_TOPIC_IMPORT_ERROR], n, &stored[n], err) < 0)
+        if (ops->offset(sink, validated, n, &applied[n], err) < 0 ||
+            ops->owed_tables(sink, validated, n, on_owed, &applied[n], err) < 0 ||
+            ops->offset(sink, errors, n, &stored[n], err) < 0)
             return -1;
         *sum += applied[n] + stored[n];
     }
@@ -149,12 +154,10 @@ static int read_offsets(struct trim *p, struct sink *sink, int64_t *applied, int
 
 static bool has_uploads(struct control *c, const struct tenant *t)
 {
-    bool found = false;
+    bool found;
 
     control_lock(c);
-    for (size_t i = 0; i < LIVE_BUCKETS && !found; i++)
-        for (const struct live *l = c->live[i]; l && !found; l = l->next)
-            found = l->tenant == t;
+    found = t->nlive > 0;
     control_unlock(c);
     return found;
 }
@@ -165,7 +168,7 @@ static int trim_partitions(struct trim *p, const int64_t *applied, const int64_t
     for (int i = 0; i < TL_TOPIC_COUNT; i++)
         if (p->ops->limits(p->broker, p->t->topic[i], CALL_MS, &p->limits[i], err) < 0)
             return -1;
-    for (int32_t n = 0; n < p->t->row.partitions && !atomic_load(&p->c->stop); n++)
+    for (int32_t n = 0; n < p->t->partitions && !atomic_load(&p->cl->stop); n++)
         if (trim_partition(p, n, applied[n], stored[n], err) < 0)
             return -1;
     return 0;
@@ -174,7 +177,7 @@ static int trim_partitions(struct trim *p, const int64_t *applied, const int64_t
 /* Costs a tenant at which nothing happens no more than a look into the sink. */
 static int trim_tenant(struct trim *p, struct sink *sink, struct tl_error *err)
 {
-    size_t n = (size_t)p->t->row.partitions;
+    size_t n = (size_t)p->t->partitions;
     int64_t *offsets = calloc(2 * n, sizeof *offsets), sum = 0;
     bool idle;
     int rc;
@@ -185,7 +188,7 @@ static int trim_tenant(struct trim *p, struct sink *sink, struct tl_error *err)
     idle = rc == 0 && sum == p->t->applied_sum && !p->t->alarm[0] && !has_uploads(p->c, p->t);
     if (rc == 0 && !idle)
         rc = trim_partitions(p, offsets, offsets + n, err);
-    if (rc == 0 && !atomic_load(&p->c->stop))
+    if (rc == 0 && !atomic_load(&p->cl->stop))
         p->t->applied_sum = p->pending ? -1 : sum;
     free(offsets);
     return rc;
@@ -197,49 +200,59 @@ static void set_alarm(struct trim *p)
 
     control_lock(p->c);
     if (p->alarm[0] && strcmp(p->alarm, t->alarm) != 0)
-        tl_error_log(p->c->log, "control", "tenant %s: %s", t->row.tenant, p->alarm);
+        tl_error_log(p->c->log, "control", "tenant %s: %s", t->name, p->alarm);
     if (!p->alarm[0] && t->alarm[0])
-        tl_info(p->c->log, "control", "tenant %s: what waits is in no danger any more", t->row.tenant);
+        tl_info(p->c->log, "control", "tenant %s: what waits is in no danger any more", t->name);
     memcpy(t->alarm, p->alarm, sizeof t->alarm);
     control_unlock(p->c);
 }
 
 /* Only tidies up: a failure is logged and that is all. False: Kafka does not answer, and would not for others. */
-static bool trim_one(struct control *c, struct broker *broker, struct tenant *t)
+static bool trim_one(struct cluster *cl, struct tenant *t)
 {
-    struct trim p = {.c = c, .broker = broker, .ops = c->options.broker, .t = t};
+    struct control *c = cl->control;
+    struct trim p = {.c = c, .cl = cl, .broker = cl->broker, .ops = c->options.broker, .t = t};
     struct tl_error err;
-    struct sink *sink = control_open_sink(c, t->row.tenant, &err);
-    int rc = sink ? trim_tenant(&p, sink, &err) : err.code == TL_E_NOT_FOUND ? 0 : -1;
+    struct sink *sink;
+    int rc;
 
-    c->options.sink->close(sink);
+    control_lock(c);
+    p.epoch = t->epoch;
+    control_unlock(c);
+    sink = control_open_sink(c, t, &err);
+    rc = sink ? trim_tenant(&p, sink, &err) : err.code == TL_E_NOT_FOUND ? 0 : -1;
+    t->sink_ops->close(sink);
     if (rc == 0)
         set_alarm(&p);
     else
-        tl_info(c->log, "control", "tenant %s: trimming topics: %s", t->row.tenant, err.text);
+        tl_info(c->log, "control", "tenant %s: trimming topics: %s", t->name, err.text);
     return rc == 0 || !sink;
 }
 
-static bool is_kicked(struct control *c)
+static bool is_kicked(struct cluster *cl)
 {
     bool kicked;
 
-    control_lock(c);
-    kicked = c->keeper_kicked;
-    control_unlock(c);
+    control_lock(cl->control);
+    kicked = cl->kicked;
+    control_unlock(cl->control);
     return kicked;
 }
 
-bool trim_pass(struct control *c, struct broker *broker)
+bool trim_pass(struct cluster *cl)
 {
-    for (; c->trim_next < c->ntenants; c->trim_next++) {
-        struct tenant *t = c->tenants[c->trim_next];
+    struct control *c = cl->control;
 
-        if (atomic_load(&c->stop) || is_kicked(c))
+    if (!cl->trim_next)
+        cl->trim_next = atomic_load(&c->tenants);
+    for (; cl->trim_next; cl->trim_next = atomic_load(&cl->trim_next->next)) {
+        struct tenant *t = cl->trim_next;
+
+        if (atomic_load(&cl->stop) || is_kicked(cl))
             return false;
-        if (t->ready && !trim_one(c, broker, t))
+        if (tenant_is_on(c, t, cl) && t->ready && !trim_one(cl, t))
             break;
     }
-    c->trim_next = 0;
+    cl->trim_next = NULL;
     return true;
 }

@@ -219,8 +219,13 @@ static json_t *add_upload(struct control *c, struct tenant *t, struct upload *u,
 
     control_lock(c);
     u->change = control_next_change(c);
-    if (c->nlive >= LIVE_MAX) {
+    if (atomic_load(&t->removing)) {
+        tl_fail(err, TL_E_NOT_FOUND, "no such tenant");
+    } else if (c->nlive >= LIVE_MAX) {
         tl_fail(err, TL_E_REFUSED, "there are %d unfinished uploads already", LIVE_MAX);
+    } else if (t->max_uploads && t->nlive >= t->max_uploads) {
+        tl_fail(err, TL_E_AGAIN, "tenant \"%s\" has %lld unfinished uploads, and may have no more at a time",
+                t->name, (long long)t->nlive);
     } else if (store_upload_add(c->store, u, err) == 0) {
         l = live_add(c, t, u, err);
         if (l) {
@@ -292,8 +297,8 @@ int control_upload_create(struct control *c, const char *tenant, const json_t *r
     if (!t || control_running(c, err) < 0 || tenant_usable(c, t, err) < 0)
         return -1;
     upload_init(&u);
-    memcpy(u.tenant, t->row.tenant, sizeof u.tenant);
-    u.partitions = t->row.partitions;
+    memcpy(u.tenant, t->name, sizeof u.tenant);
+    u.partitions = t->partitions;
     rc = create(c, t, &u, request, answer, err);
     upload_release(&u);
     return rc;
@@ -495,7 +500,7 @@ static int apply_patch(struct control *c, struct live *l, const struct patch *p,
     if (live_store(c, l, &before, err) < 0)
         return -1;
     if (l->u.wish != before.wish)
-        keeper_kick(c);
+        keeper_kick(l->tenant->cluster);
     live_look_now(c, l);
     return 0;
 }

@@ -45,6 +45,8 @@ bool live_waiting_update(struct control *c, struct live *l, int64_t now)
         snprintf(text, sizeof text, "%s", l->tenant->trouble);
     } else if (reported) {
         snprintf(text, sizeof text, "%s", reported);
+    } else if (l->tenant->trouble[0]) {
+        snprintf(text, sizeof text, "cluster %s: %.500s", l->tenant->cluster->name, l->tenant->trouble);
     } else if (l->u.state == UPLOAD_SENDING && l->u.wish == UPLOAD_SENDING &&
                now - l->heard_ms > SENDER_SILENT_MS) {
         tl_clock_text(l->heard_wall_ms, when);

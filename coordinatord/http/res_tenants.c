@@ -1,32 +1,43 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "coordinatord/http/router.h"
 
-static int list(struct request *r, bool secrets, struct tl_error *err)
+int tenants_list(struct request *r, struct tl_error *err)
 {
     const char *cursor;
     json_t *answer;
     int limit;
 
     if (request_page(r, &limit, &cursor, err) < 0 ||
-        control_tenants(r->control, secrets, limit, cursor, &answer, err) < 0)
+        control_tenants(r->control, limit, cursor, &answer, err) < 0)
         return -1;
     return reply_json(r, 200, answer);
-}
-
-int tenants_list(struct request *r, struct tl_error *err)
-{
-    return list(r, false, err);
-}
-
-/* For the roles, which have to reach what the others only see the names of. */
-int roles_tenants(struct request *r, struct tl_error *err)
-{
-    return list(r, true, err);
 }
 
 int tenants_get(struct request *r, struct tl_error *err)
 {
     json_t *answer;
 
-    return control_tenant(r->control, r->param[0], &answer, err) < 0 ? -1 : reply_json(r, 200, answer);
+    return control_tenant(r->control, r->param[0], true, &answer, err) < 0 ? -1 : reply_json(r, 200, answer);
+}
+
+int tenants_create(struct request *r, struct tl_error *err)
+{
+    json_t *answer;
+
+    return control_tenant_create(r->control, r->body, r->who, &answer, err) < 0 ? -1
+                                                                                : reply_json(r, 201, answer);
+}
+
+int tenants_patch(struct request *r, struct tl_error *err)
+{
+    json_t *answer;
+
+    return control_tenant_patch(r->control, r->param[0], r->body, &answer, err) < 0
+               ? -1
+               : reply_json(r, 200, answer);
+}
+
+int tenants_remove(struct request *r, struct tl_error *err)
+{
+    return control_tenant_remove(r->control, r->param[0], err) < 0 ? -1 : reply_json(r, 204, NULL);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The Kafka, the sink and the error store that control_fixture.h pretends: one of each, behind a mutex. */
+/*
+ * The Kafkas, the sink and the error store that control_fixture.h pretends, behind a mutex. A Kafka is known by its
+ * bootstrap.servers, and that is its cluster id, too, but for what stands behind a comma.
+ */
 #ifndef TESTS_UNIT_CONTROL_FAKES_H
 #define TESTS_UNIT_CONTROL_FAKES_H
 
@@ -7,13 +10,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "coordinatord/control/broker.h"
 #include "coordinatord/errors/errstore.h"
 #include "coordinatord/sinks/sink.h"
 
-enum { FAKE_MESSAGES = 32, FAKE_VALUE = 2048, FAKE_COLUMNS_MAX = 6 };
+enum { FAKE_MESSAGES = 32, FAKE_VALUE = 2048, FAKE_COLUMNS_MAX = 6, FAKE_TOPICS = 200 };
 
 struct fake_message {
     enum tl_msg_type type;
@@ -24,10 +28,23 @@ struct fake_message {
     char value[FAKE_VALUE];
 };
 
+struct fake_topic {
+    char kafka[64];
+    char name[80];
+    int32_t partitions;
+};
+
+struct broker {
+    char kafka[64];
+};
+
 static struct {
     pthread_mutex_t lock;
     bool kafka_down;
+    const char *down; /* one Kafka alone; NULL none */
     bool wrong_partitions;
+    struct fake_topic topic[FAKE_TOPICS];
+    size_t ntopics;
     struct fake_message message[FAKE_MESSAGES];
     size_t nmessages;
     bool sink_there;
@@ -62,58 +79,142 @@ static inline void fake_progress(const char *upload, int64_t read, int64_t appli
          fake.progress = ((struct upload_progress){applied, rejected, read, stored, ended, stopped, ""}));
 }
 
-static int fake_kafka(struct tl_error *err)
+static int fake_kafka(const struct broker *b, struct tl_error *err)
 {
     bool down;
 
-    FAKE(down = fake.kafka_down);
+    FAKE(down = fake.kafka_down || (fake.down && strcmp(fake.down, b->kafka) == 0));
     return down ? tl_fail(err, TL_E_UNAVAILABLE, "no broker answers") : 0;
 }
 
-static struct broker *fake_broker_open(const struct config *config, struct tl_log *log,
-                                       const atomic_bool *stop, struct tl_error *err)
+static struct broker *fake_broker_open(const struct config *config, const struct tl_kafka_conf *kafka,
+                                       struct tl_log *log, const atomic_bool *stop, struct tl_error *err)
 {
+    struct broker *b = calloc(1, sizeof *b);
+
     (void)config;
     (void)log;
     (void)stop;
-    (void)err;
-    return (struct broker *)&fake;
+    if (!b)
+        tl_fail_nomem(err);
+    else
+        snprintf(b->kafka, sizeof b->kafka, "%s", tl_kafka_conf_get(kafka, "bootstrap.servers"));
+    return b;
 }
 
 static void fake_broker_close(struct broker *b)
 {
-    (void)b;
+    free(b);
 }
+
+/* Under the lock. */
+static struct fake_topic *fake_topic_find(const char *kafka, const char *name)
+{
+    for (size_t i = 0; i < fake.ntopics; i++)
+        if (strcmp(fake.topic[i].kafka, kafka) == 0 && strcmp(fake.topic[i].name, name) == 0)
+            return &fake.topic[i];
+    return NULL;
+}
+
+/* Makes it, or gives it another number of partitions. Under the lock. */
+static void fake_topic_set(const char *kafka, const char *name, int32_t partitions)
+{
+    struct fake_topic *t = fake_topic_find(kafka, name);
+
+    if (!t && fake.ntopics < FAKE_TOPICS) {
+        t = &fake.topic[fake.ntopics++];
+        snprintf(t->kafka, sizeof t->kafka, "%s", kafka);
+        snprintf(t->name, sizeof t->name, "%s", name);
+    }
+    if (t)
+        t->partitions = partitions;
+}
+
+static inline int32_t fake_partitions(const char *kafka, const char *name)
+{
+    struct fake_topic *t;
+    int32_t n;
+
+    FAKE(t = fake_topic_find(kafka, name); n = t ? t->partitions : 0);
+    return n;
+}
+
+static const char *const fake_kinds[] = {"raw-input", "validated-input", "import-error"};
 
 static int fake_make_topics(struct broker *b, const char *tenant, int32_t partitions, int timeout_ms,
                             struct tl_error *err)
 {
     bool wrong;
 
-    (void)b;
     (void)timeout_ms;
     FAKE(wrong = fake.wrong_partitions);
+    if (fake_kafka(b, err) < 0)
+        return -1;
+    for (int i = 0; i < 3 && !wrong; i++) {
+        char name[80];
+
+        snprintf(name, sizeof name, "tload.%s.%s", tenant, fake_kinds[i]);
+        FAKE(struct fake_topic *t = fake_topic_find(b->kafka, name); wrong = t && t->partitions != partitions;
+             if (!wrong) fake_topic_set(b->kafka, name, partitions));
+    }
     if (wrong)
         return tl_fail(err, TL_E_CONFLICT, "topic tload.%s.raw-input has 9 partitions, not %d", tenant,
                        (int)partitions);
-    return fake_kafka(err);
+    return 0;
 }
 
-static int fake_ping(struct broker *b, const char *topic, int timeout_ms, struct tl_error *err)
+static int fake_delete_topics(struct broker *b, const char *tenant, int timeout_ms, struct tl_error *err)
 {
-    (void)b;
-    (void)topic;
+    char prefix[80];
+    size_t left = 0;
+
     (void)timeout_ms;
-    return fake_kafka(err);
+    if (fake_kafka(b, err) < 0)
+        return -1;
+    snprintf(prefix, sizeof prefix, "tload.%s.", tenant);
+    pthread_mutex_lock(&fake.lock);
+    for (size_t i = 0; i < fake.ntopics; i++) {
+        bool ours = strcmp(fake.topic[i].kafka, b->kafka) == 0 &&
+                    strncmp(fake.topic[i].name, prefix, strlen(prefix)) == 0;
+
+        if (!ours)
+            fake.topic[left++] = fake.topic[i];
+    }
+    fake.ntopics = left;
+    pthread_mutex_unlock(&fake.lock);
+    return 0;
+}
+
+static int fake_survey(struct broker *b, int timeout_ms, struct tl_cluster_size *out,
+                       void (*each)(void *app, const char *topic, int32_t partitions), void *app,
+                       struct tl_error *err)
+{
+    struct fake_topic topics[FAKE_TOPICS];
+    size_t n;
+
+    (void)timeout_ms;
+    if (fake_kafka(b, err) < 0)
+        return -1;
+    FAKE(n = fake.ntopics; memcpy(topics, fake.topic, sizeof topics));
+    *out = (struct tl_cluster_size){.brokers = 1};
+    snprintf(out->id, sizeof out->id, "%.*s", (int)strcspn(b->kafka, ","), b->kafka);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(topics[i].kafka, b->kafka) != 0)
+            continue;
+        out->topics++;
+        out->partitions += topics[i].partitions;
+        if (each)
+            each(app, topics[i].name, topics[i].partitions);
+    }
+    return 0;
 }
 
 static int fake_write_all(struct broker *b, const char *topic, int32_t partitions,
                           const struct tl_envelope *e, struct tl_str value, int timeout_ms,
                           struct tl_error *err)
 {
-    (void)b;
     (void)timeout_ms;
-    if (fake_kafka(err) < 0)
+    if (fake_kafka(b, err) < 0)
         return -1;
     pthread_mutex_lock(&fake.lock);
     if (fake.nmessages < FAKE_MESSAGES) {
@@ -146,40 +247,38 @@ static int fake_trim(struct broker *b, const char *topic, int32_t partition, int
 static int fake_pending(struct broker *b, const char *topic, int32_t partition, int64_t from, int timeout_ms,
                         struct broker_pending *out, struct tl_error *err)
 {
-    (void)b;
     (void)topic;
     (void)partition;
     (void)from;
     (void)timeout_ms;
     *out = (struct broker_pending){.since_ms = -1, .raw_offset = -1};
-    return fake_kafka(err);
+    return fake_kafka(b, err);
 }
 
 static int fake_committed(struct broker *b, const char *group, const char *topic, int32_t partition,
                           int timeout_ms, int64_t *next, struct tl_error *err)
 {
-    (void)b;
     (void)group;
     (void)topic;
     (void)partition;
     (void)timeout_ms;
     *next = -1;
-    return fake_kafka(err);
+    return fake_kafka(b, err);
 }
 
 static int fake_limits(struct broker *b, const char *topic, int timeout_ms, struct tl_topic_limits *out,
                        struct tl_error *err)
 {
-    (void)b;
     (void)topic;
     (void)timeout_ms;
     *out = (struct tl_topic_limits){-1, -1};
-    return fake_kafka(err);
+    return fake_kafka(b, err);
 }
 
-static const struct broker_ops fake_broker = {fake_broker_open, fake_broker_close, fake_make_topics,
-                                              fake_ping,        fake_write_all,    fake_pending,
-                                              fake_committed,   fake_limits,       fake_trim};
+static const struct broker_ops fake_broker = {
+    fake_broker_open, fake_broker_close, fake_make_topics, fake_delete_topics, fake_survey,
+    fake_write_all,   fake_pending,      fake_committed,   fake_limits,        fake_trim,
+};
 
 static struct sink *fake_sink_open(const struct sink_conf *conf, struct tl_error *err)
 {
@@ -294,8 +393,14 @@ static int fake_foreign(struct sink *s, const char *table, const struct tl_schem
     return *out ? fill(*out, err) : 0;
 }
 
+static int fake_check_url(const char *url, struct tl_error *err)
+{
+    return strncmp(url, "fake:", 5) == 0 ? 0 : tl_fail(err, TL_E_USAGE, "\"%s\" is not fake", url);
+}
+
 static const struct sink_ops fake_sink = {
     .scheme = "fake",
+    .check_url = fake_check_url,
     .columns_max = FAKE_COLUMNS_MAX,
     .columns_spent = true,
     .foreign = fake_foreign,
@@ -335,9 +440,20 @@ static int fake_errstore_get(struct errstore *s, const struct segment_id *id, st
 
 static const struct errstore_ops fake_errstore = {
     .scheme = "fake",
+    .check_url = fake_check_url,
     .open = fake_errstore_open,
     .close = fake_errstore_close,
     .get = fake_errstore_get,
 };
+
+static const struct sink_ops *fake_sink_for(const char *url, struct tl_error *err)
+{
+    return fake_check_url(url, err) == 0 ? &fake_sink : NULL;
+}
+
+static const struct errstore_ops *fake_errstore_for(const char *url, struct tl_error *err)
+{
+    return fake_check_url(url, err) == 0 ? &fake_errstore : NULL;
+}
 
 #endif

@@ -42,7 +42,7 @@ struct fixture {
 
 static void fixture_start(struct fixture *f, const char *listen, bool dev)
 {
-    struct control_options options = {&f->config, &f->log, &fake_broker, &fake_sink, &fake_errstore};
+    struct control_options options = {&f->config, &f->log, &fake_broker, fake_sink_for, fake_errstore_for};
     struct http_options http = {.log = &f->log, .socket = f->socket, .listen = listen, .dev = dev};
     struct tl_error err;
 
@@ -87,6 +87,8 @@ static int fixture_new(void **state)
     f->config.errors_url = f->errors_url;
     f->config.compression = f->compression;
     f->config.partitions = 4;
+    f->config.max_partitions = 24;
+    f->config.trim_seconds = 30;
     tl_kafka_conf_init(&f->config.kafka);
     *state = f;
     return tl_kafka_conf_set(&f->config.kafka, "bootstrap.servers", "here:9092", &err);

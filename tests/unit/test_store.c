@@ -35,10 +35,20 @@ static void must(int rc, const struct tl_error *err)
         fail_msg("%s", err->text);
 }
 
+/* On the cluster that app names. */
+static const char *place(void *app, const struct cluster_room *rooms, size_t n, struct tl_error *err)
+{
+    (void)rooms;
+    (void)n;
+    (void)err;
+    return app;
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    struct tenant_row t = {"default", "default", 4};
+    struct cluster_row c = {.cluster = "default"};
+    struct tenant_row t = {.tenant = "default", .partitions = 4, .state = TENANT_READY, .created_ms = 1};
     struct tl_error err;
 
     snprintf(f->dir, sizeof f->dir, "/tmp/tload-store-XXXXXX");
@@ -46,8 +56,8 @@ static int setup(void **state)
         return -1;
     snprintf(f->path, sizeof f->path, "%s/control.db", f->dir);
     f->store = must_open(f->path);
-    must(store_cluster_add(f->store, "default", &err), &err);
-    must(store_tenant_add(f->store, &t, 1, &err), &err);
+    must(store_cluster_add(f->store, &c, &err), &err);
+    must(store_tenant_add(f->store, &t, place, (void *)(uintptr_t) "default", &err), &err);
     *state = f;
     return 0;
 }
