@@ -257,6 +257,15 @@ int adopt_check(struct control *c, const struct tenant *t, const struct tl_schem
 int adopt_check_alter(struct control *c, const struct tenant *t, const struct tl_schema *now,
                       const struct tl_schema *next, struct tl_error *err) TL_MUST_CHECK;
 
+/*
+ * leftover.c: whether the sink has a table, or an upload, of that name from an earlier tenant; TL_E_CONFLICT, or
+ * TL_E_UNAVAILABLE when that can't be found out.
+ */
+int leftover_check_table(struct control *c, const struct tenant *t, const char *table,
+                         struct tl_error *err) TL_MUST_CHECK;
+int leftover_check_upload(struct control *c, const struct tenant *t, const char *id,
+                          struct tl_error *err) TL_MUST_CHECK;
+
 /* versions.c: puts "pending" into the table's object when there is a version that is not active yet. */
 int versions_add_pending(struct control *c, const struct table_row *row, json_t *json,
                          struct tl_error *err) TL_MUST_CHECK;

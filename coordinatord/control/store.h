@@ -129,6 +129,8 @@ void table_row_release(struct table_row *row);
 /* The table of this name that is not dropped: 1, or 0 when there is none. */
 int store_table_find(struct store *s, const char *tenant, const char *name, struct table_row *out,
                      struct tl_error *err) TL_MUST_CHECK;
+/* Whether it is, or was, one of the tenant's: 1, or 0. */
+int store_table_of(struct store *s, const char *tenant, int64_t table_id, struct tl_error *err) TL_MUST_CHECK;
 /* Names after `after`, ascending. each must not call the store; row is its caller's. */
 int store_tables(struct store *s, const char *tenant, const char *after, int limit,
                  int (*each)(void *app, const struct table_row *row, struct tl_error *err), void *app,

@@ -51,6 +51,19 @@ int store_table_find(struct store *s, const char *tenant, const char *name, stru
     return rc;
 }
 
+int store_table_of(struct store *s, const char *tenant, int64_t table_id, struct tl_error *err)
+{
+    sqlite3_stmt *st;
+    int rc;
+
+    store_lock(s);
+    st = store_bind(s, ST_TABLE_OF, err, "ti", tenant, table_id);
+    rc = st ? store_step(s, st, err) : -1;
+    store_done(st);
+    store_unlock(s);
+    return rc;
+}
+
 int store_version_find(struct store *s, const char *tenant, const char *name, int64_t table_id,
                        int32_t version, struct table_row *out, struct tl_error *err)
 {

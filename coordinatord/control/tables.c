@@ -317,7 +317,7 @@ static int find_or_create(struct control *c, const struct tenant *t, struct tl_s
             return rc;
         }
         *pending = true;
-        if (adopt_check(c, t, schema, err) < 0)
+        if (leftover_check_table(c, t, schema->table, err) < 0 || adopt_check(c, t, schema, err) < 0)
             return -1;
         if (store_table_create(c->store, t->name, schema, who, tl_clock_wall_ms(), err) == 0)
             return 1;

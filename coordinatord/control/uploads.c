@@ -265,6 +265,18 @@ static int answer_again(struct control *c, struct tenant *t, const struct upload
     return rc;
 }
 
+/* One that can't be read is found out when it is added. */
+static bool is_new(struct control *c, const struct upload *u)
+{
+    struct tl_error ignored;
+    struct upload was;
+
+    if (upload_stored(c, u->tenant, u->id, &was, &ignored) < 0)
+        return true;
+    upload_release(&was);
+    return false;
+}
+
 static int create(struct control *c, struct tenant *t, struct upload *u, const json_t *request,
                   json_t **answer, struct tl_error *err)
 {
@@ -274,6 +286,8 @@ static int create(struct control *c, struct tenant *t, struct upload *u, const j
     int rc = -1;
 
     if (read_request(request, u, &table, &named, err) < 0 || set_table(c, u, table, &schema, err) < 0) {
+        rc = -1;
+    } else if (named && is_new(c, u) && leftover_check_upload(c, t, u->id, err) < 0) {
         rc = -1;
     } else if ((*answer = add_upload(c, t, u, err)) == NULL) {
         rc = named && err->code == TL_E_CONFLICT ? answer_again(c, t, u, request, answer, err) : -1;

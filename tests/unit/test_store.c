@@ -7,8 +7,10 @@
 #include <cmocka.h>
 
 #include <ftw.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "coordinatord/control/store.h"
@@ -414,137 +416,125 @@ static void test_not_a_database(void **state)
     assert_int_equal(err.code, TL_E_CORRUPT);
 }
 
-/* --- the states of an upload --- */
+/* --- from the first version on --- */
 
-static struct upload_seen seen(int64_t read, int64_t applied, int64_t rejected, int64_t stored, int ended,
-                               int stopped)
+/* As it was made by the first version, with a tenant that has a table and an upload. */
+static const char first_version[] =
+    "CREATE TABLE clusters(cluster TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE tenants(tenant TEXT PRIMARY KEY, cluster TEXT NOT NULL REFERENCES clusters,"
+    " partitions INTEGER NOT NULL CHECK(partitions > 0), created_ms INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE tables(table_id INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL REFERENCES tenants,"
+    " name TEXT NOT NULL, version INTEGER NOT NULL, dropped INTEGER NOT NULL, created_ms INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX tables_by_name ON tables(tenant, name) WHERE dropped=0;"
+    "CREATE TABLE versions(table_id INTEGER NOT NULL REFERENCES tables, version INTEGER NOT NULL,"
+    " schema TEXT NOT NULL, state TEXT NOT NULL CHECK(state IN ('pending', 'active')),"
+    " created_ms INTEGER NOT NULL, who TEXT NOT NULL, PRIMARY KEY(table_id, version)) WITHOUT ROWID;"
+    "CREATE INDEX versions_pending ON versions(table_id, version) WHERE state='pending';"
+    "CREATE TABLE uploads(rowid INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL REFERENCES tenants,"
+    " upload TEXT NOT NULL, table_name TEXT NOT NULL, table_id INTEGER NOT NULL REFERENCES tables,"
+    " version INTEGER NOT NULL, partitions INTEGER NOT NULL, state TEXT NOT NULL, wish TEXT, reason TEXT NOT NULL,"
+    " rows_read INTEGER NOT NULL, rows_applied INTEGER NOT NULL, rows_rejected INTEGER NOT NULL,"
+    " errors_stored INTEGER NOT NULL, bytes_sent INTEGER NOT NULL, bytes_total INTEGER NOT NULL,"
+    " started_ms INTEGER NOT NULL, finished_ms INTEGER NOT NULL, change INTEGER NOT NULL,"
+    " max_errors_rows INTEGER NOT NULL, max_errors_percent REAL NOT NULL, resumable INTEGER NOT NULL,"
+    " batch_bytes INTEGER NOT NULL, dialect TEXT NOT NULL, header TEXT, files TEXT NOT NULL,"
+    " content TEXT NOT NULL, options TEXT, UNIQUE(tenant, upload));"
+    "CREATE INDEX uploads_by_content ON uploads(table_id, content) WHERE content<>'';"
+    "CREATE INDEX uploads_unfinished ON uploads(state) WHERE state IN ('sending', 'processing');"
+    "INSERT INTO clusters VALUES('default');"
+    "INSERT INTO tenants VALUES('default', 'default', 4, 123);"
+    "INSERT INTO tables VALUES(77, 'default', 'orders', 1, 0, 124);"
+    "INSERT INTO versions VALUES(77, 1, '{}', 'active', 125, 'me');"
+    "INSERT INTO uploads VALUES(9, 'default', 'u1', 'orders', 77, 1, 4, 'sending', NULL, '', 5, 4, 1, 1, 10, 20,"
+    " 126, 0, 127, -1, -1, 1, 1048576, 'csv', NULL, '[]', '', NULL);"
+    "PRAGMA user_version=1;";
+
+struct found {
+    int n;
+    struct tenant_row row;
+};
+
+static int find_tenant(void *app, struct tenant_row *row, struct tl_error *err)
 {
-    struct upload_seen s = {{applied, rejected, read, stored, ended, stopped, ""}, ended + stopped >= 4};
+    struct found *found = app;
 
-    return s;
+    (void)err;
+    found->n++;
+    found->row = *row;
+    row->sink_url = row->errors_url = NULL;
+    return 0;
 }
 
-static void new_upload(struct upload *u)
+static void test_first_version_is_brought_up_to_date(void **state)
 {
-    upload_init(u);
-    u->partitions = 4;
-}
-
-static enum upload_step observe(struct upload *u, struct upload_seen s)
-{
-    return upload_observe(u, &s, 42);
-}
-
-static void test_counts_never_fall(void **state)
-{
+    struct fixture *f = *state;
+    struct tenant_row next = {.tenant = "default", .partitions = 1};
+    struct found found = {0};
+    struct cluster_room rooms[STORE_CLUSTERS_MAX];
+    struct table_row table;
     struct upload u;
-
-    (void)state;
-    new_upload(&u);
-    assert_true(upload_sent(&u, 10, 100));
-    assert_false(upload_sent(&u, 5, 50));
-    assert_int_equal(observe(&u, seen(0, 20, 3, 0, 0, 0)), UPLOAD_MOVED);
-    assert_int_equal(u.rows_read, 23);
-    assert_int_equal(observe(&u, seen(0, 10, 3, 0, 0, 0)), UPLOAD_SAME);
-    assert_int_equal(u.rows_applied, 20);
-}
-
-static void test_done(void **state)
-{
-    struct upload u;
-
-    (void)state;
-    new_upload(&u);
-    assert_int_equal(observe(&u, seen(10, 10, 0, 0, 3, 0)), UPLOAD_MOVED);
-    assert_int_equal(observe(&u, seen(10, 10, 0, 0, 4, 0)), UPLOAD_FINISHED);
-    assert_int_equal(u.state, UPLOAD_DONE);
-    assert_int_equal(u.finished_ms, 42);
-    assert_int_equal(observe(&u, seen(11, 11, 0, 0, 4, 0)), UPLOAD_SAME);
-}
-
-static void test_done_waits_for_stored_errors(void **state)
-{
-    struct upload u;
-
-    (void)state;
-    new_upload(&u);
-    assert_int_equal(observe(&u, seen(10, 8, 2, 1, 4, 0)), UPLOAD_MOVED);
-    assert_int_equal(u.state, UPLOAD_SENDING);
-    assert_int_equal(observe(&u, seen(10, 8, 2, 2, 4, 0)), UPLOAD_FINISHED);
-    assert_int_equal(u.state, UPLOAD_DONE_WITH_ERRORS);
-}
-
-static void test_lost_rows_are_a_failure(void **state)
-{
-    struct upload u;
-
-    (void)state;
-    new_upload(&u);
-    assert_int_equal(observe(&u, seen(10, 8, 1, 1, 4, 0)), UPLOAD_FINISHED);
-    assert_int_equal(u.state, UPLOAD_FAILED);
-    assert_non_null(strstr(u.reason, "missing"));
-}
-
-static void test_budget(void **state)
-{
-    struct upload u;
-
-    (void)state;
-    new_upload(&u);
-    u.max_errors_rows = 2;
-    assert_int_equal(observe(&u, seen(0, 8, 2, 0, 0, 0)), UPLOAD_MOVED);
-    assert_int_equal(observe(&u, seen(0, 8, 3, 0, 0, 0)), UPLOAD_WISHED);
-    assert_int_equal(u.wish, UPLOAD_ABORTED);
-    assert_int_equal(observe(&u, seen(0, 9, 3, 0, 0, 0)), UPLOAD_MOVED);
-    assert_int_equal(observe(&u, seen(0, 9, 3, 3, 0, 4)), UPLOAD_FINISHED);
-    assert_int_equal(u.state, UPLOAD_ABORTED);
-
-    new_upload(&u); /* found out when all is applied already */
-    u.max_errors_rows = 0;
-    assert_int_equal(observe(&u, seen(5, 4, 1, 1, 4, 0)), UPLOAD_FINISHED);
-    assert_int_equal(u.state, UPLOAD_ABORTED);
-}
-
-static void test_budget_in_percent(void **state)
-{
-    struct upload u;
-
-    (void)state;
-    new_upload(&u);
-    u.max_errors_percent = 10;
-    assert_int_equal(observe(&u, seen(0, 100, 50, 0, 0, 0)), UPLOAD_MOVED); /* too few to tell */
-    assert_int_equal(observe(&u, seen(0, 1000, 100, 0, 0, 0)), UPLOAD_MOVED);
-    assert_int_equal(observe(&u, seen(0, 1000, 120, 0, 0, 0)), UPLOAD_WISHED);
-}
-
-static void test_stopped(void **state)
-{
-    struct upload u;
-    struct upload_seen s;
     struct tl_error err;
+    sqlite3 *db;
+    size_t n;
 
-    (void)state;
-    new_upload(&u);
-    assert_true(upload_wish(&u, UPLOAD_FAILED, "the file shrank"));
-    assert_false(upload_wish(&u, UPLOAD_ABORTED, "later"));
-    assert_int_equal(upload_processing(&u, &err), -1);
-    assert_int_equal(observe(&u, seen(0, 5, 0, 0, 1, 2)), UPLOAD_MOVED);
-    assert_int_equal(observe(&u, seen(3, 5, 0, 0, 1, 3)), UPLOAD_FINISHED);
-    assert_int_equal(u.state, UPLOAD_FAILED);
-    assert_string_equal(u.reason, "the file shrank");
+    store_close(f->store);
+    assert_int_equal(nftw(f->dir, remove_one, 4, FTW_DEPTH | FTW_PHYS), 0);
+    assert_int_equal(mkdir(f->dir, 0700), 0);
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, first_version, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 
-    new_upload(&u); /* nobody wished it: the table went away */
-    s = seen(0, 0, 0, 0, 0, 4);
-    snprintf(s.progress.reason, sizeof s.progress.reason, "the table was dropped");
-    assert_int_equal(observe(&u, s), UPLOAD_FINISHED);
-    assert_int_equal(u.state, UPLOAD_FAILED);
-    assert_string_equal(u.reason, "the table was dropped");
+    for (int i = 0; i < 2; i++) {
+        f->store = must_open(f->path);
+        memset(&found, 0, sizeof found);
+        must(store_tenants(f->store, find_tenant, &found, &err), &err);
+        assert_int_equal(found.n, 1);
+        assert_string_equal(found.row.tenant, "default");
+        assert_true(found.row.partitions == 4 && found.row.epoch == 1 && found.row.state == TENANT_READY);
+        assert_true(found.row.created_ms == 123 && !found.row.sink_url && !found.row.move_to[0]);
+        must(store_rooms(f->store, rooms, &n, &err), &err);
+        assert_true(n == 1 && rooms[0].reserved == 12 && !rooms[0].draining);
+        assert_int_equal(store_table_find(f->store, "default", "orders", &table, &err), 1);
+        assert_int_equal(table.table_id, 77);
+        table_row_release(&table);
+        assert_int_equal(store_upload_find(f->store, "default", "u1", &u, &err), 1);
+        assert_true(u.rowid == 9 && u.rows_applied == 4);
+        upload_release(&u);
+        store_close(f->store);
+    }
+    f->store = must_open(f->path);
+    assert_int_equal(store_tenant_known(f->store, "default", &err), 1);
+    assert_int_equal(store_tenant_known(f->store, "other", &err), 0);
+    must(store_tenant_remove(f->store, "default", &err), &err);
+    assert_int_equal(store_upload_find(f->store, "default", "u1", &u, &err), 0);
+    must(store_tenant_add(f->store, &next, place, (void *)(uintptr_t) "default", &err), &err);
+    assert_int_equal(next.epoch, 2);
+}
 
-    new_upload(&u); /* the wish came too late */
-    assert_true(upload_wish(&u, UPLOAD_FAILED, "gave up"));
-    assert_int_equal(observe(&u, seen(9, 9, 0, 0, 4, 0)), UPLOAD_FINISHED);
-    assert_int_equal(u.state, UPLOAD_DONE);
-    assert_string_equal(u.reason, "");
+static void test_clusters(void **state)
+{
+    struct fixture *f = *state;
+    char properties[] = "{\"bootstrap.servers\":\"x\"}";
+    struct cluster_row west = {
+        .cluster = "west", .properties = properties, .max_partitions = 9, .created_ms = 5};
+    struct tenant_row a = {.tenant = "a", .partitions = 2};
+    struct cluster_room rooms[STORE_CLUSTERS_MAX];
+    struct tl_error err;
+    size_t n;
+
+    must(store_cluster_add(f->store, &west, &err), &err);
+    assert_int_equal(store_cluster_add(f->store, &west, &err), -1);
+    assert_int_equal(err.code, TL_E_CONFLICT);
+    must(store_tenant_add(f->store, &a, place, (void *)(uintptr_t) "west", &err), &err);
+    must(store_rooms(f->store, rooms, &n, &err), &err);
+    assert_int_equal(n, 2);
+    assert_string_equal(rooms[1].cluster, "west");
+    assert_true(rooms[1].reserved == 6 && rooms[1].max_partitions == 9);
+    assert_int_equal(store_cluster_remove(f->store, "west", &err), -1);
+    assert_int_equal(err.code, TL_E_CONFLICT);
+    must(store_tenant_remove(f->store, "a", &err), &err);
+    must(store_cluster_remove(f->store, "west", &err), &err);
+    assert_int_equal(store_tenant_add(f->store, &a, place, (void *)(uintptr_t) "west", &err), -1);
 }
 
 int main(void)
@@ -560,13 +550,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_survives_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(test_newer_file_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_a_database, setup, teardown),
-        cmocka_unit_test(test_counts_never_fall),
-        cmocka_unit_test(test_done),
-        cmocka_unit_test(test_done_waits_for_stored_errors),
-        cmocka_unit_test(test_lost_rows_are_a_failure),
-        cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_budget_in_percent),
-        cmocka_unit_test(test_stopped),
+        cmocka_unit_test_setup_teardown(test_first_version_is_brought_up_to_date, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clusters, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
