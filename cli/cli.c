@@ -108,9 +108,12 @@ static int run(struct cli *cli, const struct args *args, struct tl_error *err)
     int rc;
 
     if (args->help)
-        return help_print(cli, args->command, err);
+        return help_print(cli, args->group, args->command, err);
     if (args->version)
         return command_version.run(cli, args, err);
+    if (!args->command && args->group)
+        return tl_fail(err, TL_E_USAGE, "what of %s? 'tload help %s' lists the commands", args->group->name,
+                       args->group->name);
     if (!args->command)
         return tl_fail(err, TL_E_USAGE, "a command is missing; 'tload help' lists the commands");
     rc = settings_load(&settings, args, system_config, err);

@@ -96,6 +96,21 @@ static int print_command(struct output *out, const struct command *c, struct tl_
     return 0;
 }
 
+/* The commands of a group. */
+static int print_group(struct output *out, const struct group *group, struct tl_error *err)
+{
+    const struct command *c;
+
+    if (output_print(out, err, "Usage: tload %s COMMAND [ARGUMENT...]\n\n%c%s.\n\nCommands:\n", group->name,
+                     group->summary[0] - 'a' + 'A', group->summary + 1))
+        return -1;
+    for (size_t i = 0; (c = command_at(i)); i++)
+        if (group_of(c) == group && output_print(out, err, "  %-14s %s\n", command_word(c), c->summary))
+            return -1;
+    return output_print(out, err, "\n'tload help %s COMMAND' shows a command's options and examples.\n",
+                        group->name);
+}
+
 static int print_overview(struct output *out, struct tl_error *err)
 {
     const struct command *c;
@@ -149,12 +164,14 @@ static json_t *command_json(const struct command *c)
                      c->usage, "options", options_json(c->options), "examples", examples);
 }
 
-static json_t *overview_json(void)
+static json_t *overview_json(const struct group *group)
 {
     json_t *list = json_array();
     const struct command *c;
 
     for (size_t i = 0; (c = command_at(i)); i++) {
+        if (group && group_of(c) != group)
+            continue;
         if (json_array_append_new(list, command_json(c))) {
             json_decref(list);
             return NULL;
@@ -163,14 +180,17 @@ static json_t *overview_json(void)
     return json_pack("{s:o, s:o}", "commands", list, "options", options_json(global_options));
 }
 
-int help_print(struct cli *cli, const struct command *command, struct tl_error *err)
+int help_print(struct cli *cli, const struct group *group, const struct command *command,
+               struct tl_error *err)
 {
     json_t *json;
     int rc;
 
+    if (!cli->json && !command)
+        return group ? print_group(&cli->out, group, err) : print_overview(&cli->out, err);
     if (!cli->json)
-        return command ? print_command(&cli->out, command, err) : print_overview(&cli->out, err);
-    json = command ? command_json(command) : overview_json();
+        return print_command(&cli->out, command, err);
+    json = command ? command_json(command) : overview_json(group);
     if (!json)
         return tl_fail_nomem(err);
     rc = output_json(&cli->out, json, err);

@@ -9,6 +9,7 @@
  * Of one command; NULL: the list of commands and the global options. With --json as one object. Returns the
  * exit code, or -1.
  */
-int help_print(struct cli *cli, const struct command *command, struct tl_error *err);
+int help_print(struct cli *cli, const struct group *group, const struct command *command,
+               struct tl_error *err);
 
 #endif

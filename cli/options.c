@@ -40,6 +40,12 @@ static const struct command *const commands[] = {
 #undef X
 };
 
+static const struct group groups[] = {
+#define X(name, summary) {name, summary},
+#include "cli/groups.def"
+#undef X
+};
+
 const struct command *command_at(size_t i)
 {
     return i < TL_ARRAY_LEN(commands) ? commands[i] : NULL;
@@ -76,21 +82,79 @@ static bool near(const char *given, size_t len, const char *name, unsigned *best
     return true;
 }
 
-const struct command *command_find(const char *name, struct tl_error *err)
+const struct group *group_find(const char *name)
 {
-    const struct command *suggestion = NULL;
+    for (size_t i = 0; i < TL_ARRAY_LEN(groups); i++)
+        if (strcmp(groups[i].name, name) == 0)
+            return &groups[i];
+    return NULL;
+}
+
+const struct group *group_of(const struct command *command)
+{
+    for (size_t i = 0; i < TL_ARRAY_LEN(groups); i++) {
+        size_t len = strlen(groups[i].name);
+
+        if (strncmp(command->name, groups[i].name, len) == 0 && command->name[len] == ' ')
+            return &groups[i];
+    }
+    return NULL;
+}
+
+const char *command_word(const struct command *command)
+{
+    const struct group *group = group_of(command);
+
+    return group ? command->name + strlen(group->name) + 1 : command->name;
+}
+
+/* Among the commands of the group, or, with NULL, among those of none and the groups themselves. */
+static const struct command *find_among(const struct group *group, const char *word, const char **suggestion)
+{
     unsigned best = ~0u;
 
+    *suggestion = NULL;
     for (size_t i = 0; i < TL_ARRAY_LEN(commands); i++) {
-        if (strcmp(commands[i]->name, name) == 0)
+        if (group_of(commands[i]) != group)
+            continue;
+        if (strcmp(command_word(commands[i]), word) == 0)
             return commands[i];
-        if (near(name, strlen(name), commands[i]->name, &best))
-            suggestion = commands[i];
+        if (near(word, strlen(word), command_word(commands[i]), &best))
+            *suggestion = command_word(commands[i]);
     }
+    for (size_t i = 0; !group && i < TL_ARRAY_LEN(groups); i++)
+        if (near(word, strlen(word), groups[i].name, &best))
+            *suggestion = groups[i].name;
+    return NULL;
+}
+
+const struct command *command_find(const char *name, struct tl_error *err)
+{
+    const char *suggestion;
+    const struct command *found = find_among(NULL, name, &suggestion);
+
+    if (found)
+        return found;
     if (suggestion)
-        tl_fail(err, TL_E_USAGE, "unknown command '%s'; did you mean '%s'?", name, suggestion->name);
+        tl_fail(err, TL_E_USAGE, "unknown command '%s'; did you mean '%s'?", name, suggestion);
     else
         tl_fail(err, TL_E_USAGE, "unknown command '%s'; 'tload help' lists the commands", name);
+    return NULL;
+}
+
+const struct command *group_command(const struct group *group, const char *word, struct tl_error *err)
+{
+    const char *suggestion;
+    const struct command *found = find_among(group, word, &suggestion);
+
+    if (found)
+        return found;
+    if (suggestion)
+        tl_fail(err, TL_E_USAGE, "unknown command '%s %s'; did you mean '%s %s'?", group->name, word,
+                group->name, suggestion);
+    else
+        tl_fail(err, TL_E_USAGE, "unknown command '%s %s'; 'tload help %s' lists the commands", group->name,
+                word, group->name);
     return NULL;
 }
 
@@ -278,6 +342,18 @@ static bool given_global(const struct args *args, const char *name)
     return false;
 }
 
+/* The command's name, or one of its two words. */
+static int take_command(struct args *args, const char *word, struct tl_error *err)
+{
+    if (!args->group) {
+        args->group = group_find(word);
+        if (args->group)
+            return 0;
+    }
+    args->command = args->group ? group_command(args->group, word, err) : command_find(word, err);
+    return args->command ? 0 : -1;
+}
+
 int args_parse(struct args *args, int argc, char **argv, struct tl_error *err)
 {
     bool options_end = false;
@@ -304,8 +380,7 @@ int args_parse(struct args *args, int argc, char **argv, struct tl_error *err)
         } else if (!options_end && word[0] == '-' && word[1]) {
             rc = parse_letters(args, word, next, &used, err);
         } else if (!args->command) {
-            args->command = command_find(word, err);
-            rc = args->command ? 0 : -1;
+            rc = take_command(args, word, err);
         } else {
             args->operand[args->noperands++] = word;
         }

@@ -56,9 +56,15 @@ enum { COMMAND_EXAMPLES_MAX = 6, COMMAND_OPTIONS_MAX = 32 };
 struct cli;
 struct args;
 
+/* The first word that several commands have: one line in cli/groups.def. */
+struct group {
+    const char *name;
+    const char *summary; /* one line: lower case, no full stop */
+};
+
 /* One command: one file in cli/commands/, one line in cli/commands.def. */
 struct command {
-    const char *name;
+    const char *name;      /* one word, or a group's and one more: "cluster add" */
     const char *summary;   /* one line: lower case, no full stop */
     const char *usage;     /* what follows the name, lines parted by '\n': "NAME [--version N]" */
     const char *about;     /* a paragraph or two for help and manual page; NULL: the summary says it all */
@@ -77,6 +83,7 @@ struct arg {
 };
 
 struct args {
+    const struct group *group;     /* of the command; without one, its second word is missing. NULL: none */
     const struct command *command; /* NULL: none was named */
     size_t noperands;
     const char **operand;
@@ -96,6 +103,14 @@ extern const struct option global_options[];
 const struct command *command_find(const char *name, struct tl_error *err);
 /* In the order of commands.def; NULL behind the last. */
 const struct command *command_at(size_t i);
+/* NULL when it is none. */
+const struct group *group_find(const char *name);
+/* The group that the command is in; NULL: none. */
+const struct group *group_of(const struct command *command);
+/* The command's second word within its group, all of its name when it is in none. */
+const char *command_word(const struct command *command);
+/* The command of the group with this second word; NULL with *err, and a suggestion for a near miss. */
+const struct command *group_command(const struct group *group, const char *word, struct tl_error *err);
 
 /* Reads argv[1..argc). TL_E_USAGE for what is not understood. args_release is due in either case. */
 int args_parse(struct args *args, int argc, char **argv, struct tl_error *err) TL_MUST_CHECK;

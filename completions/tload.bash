@@ -15,7 +15,11 @@ _tload()
         --tenant) [[ ${COMP_WORDS[i+1]} == = ]] && ((i++)); ((i++)) ;;
         --token-file) [[ ${COMP_WORDS[i+1]} == = ]] && ((i++)); ((i++)) ;;
         -*) ;;
-        *) command=${COMP_WORDS[i]}; break ;;
+        *) command+=${command:+ }${COMP_WORDS[i]}
+            case $command in
+            tenant | cluster) ;;
+            *) break ;;
+            esac ;;
         esac
     done
     case "$command $prev" in
@@ -55,12 +59,23 @@ _tload()
     'uploads --state' | 'uploads -s') words='sending processing done done_with_errors failed cancelled aborted' ;;
     'wait --timeout') return ;;
     'errors --limit' | 'errors -n') return ;;
+    'tenant create --partitions') return ;;
+    'tenant create --cluster') return ;;
+    'tenant create --sink') return ;;
+    'tenant create --errors') return ;;
+    'tenant create --max-uploads') return ;;
+    'tenant create --max-bytes') return ;;
+    'tenant set --max-uploads') return ;;
+    'tenant set --max-bytes') return ;;
+    'cluster add --bootstrap') return ;;
+    'cluster add --max-partitions') return ;;
+    'cluster add --property' | 'cluster add -X') return ;;
     *' --coordinator') return ;;
     *' --tenant') return ;;
     *' --token-file') files=1 ;;
     *) case "$command $cur" in
     ' -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    ' '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors help version' ;;
+    ' '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors tenant cluster help version' ;;
     'define-table -'*) words='--key --schema --infer --from-sink --adopt --yes --header --format --delimiter --quote --null --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tables -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'describe -'*) words='--version --history --diff --coordinator --tenant --token-file --json --quiet --help ' ;;
@@ -74,9 +89,33 @@ _tload()
     'uploads -'*) words='--table --state --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'wait -'*) words='--timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'errors -'*) words='--csv --limit --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'tenant create -'*) words='--partitions --cluster --sink --errors --max-uploads --max-bytes --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'tenant create '*) return ;;
+    'tenant list -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'tenant list '*) return ;;
+    'tenant show -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'tenant show '*) return ;;
+    'tenant set -'*) words='--max-uploads --max-bytes --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'tenant set '*) return ;;
+    'tenant remove -'*) words='--yes --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'tenant remove '*) return ;;
+    'cluster add -'*) words='--bootstrap --max-partitions --property --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'cluster add '*) return ;;
+    'cluster list -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'cluster list '*) return ;;
+    'cluster show -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'cluster show '*) return ;;
+    'cluster drain -'*) words='--undo --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'cluster drain '*) return ;;
+    'cluster remove -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'cluster remove '*) return ;;
     'help -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    'help '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors help version' ;;
+    'help '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors tenant cluster help version' ;;
     'version -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'tenant -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'tenant '*) words='create list show set remove' ;;
+    'cluster -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'cluster '*) words='add list show drain remove' ;;
     esac ;;
     esac
     if [[ $files ]]; then

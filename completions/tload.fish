@@ -8,7 +8,7 @@ complete -c tload -l token-file -r -F -d 'file with the token that the coordinat
 complete -c tload -l json -d 'write JSON: one object, or one a line'
 complete -c tload -s q -l quiet -d 'no progress and no notes on standard error, only errors'
 complete -c tload -s h -l help -d 'show help, of the command when one is named'
-complete -c tload -n 'not __fish_seen_subcommand_from describe' -l version -d 'show the version'
+complete -c tload -n 'not begin; __fish_seen_subcommand_from describe; end' -l version -d 'show the version'
 
 complete -c tload -n __fish_use_subcommand -a define-table -d 'define a table'
 complete -c tload -n '__fish_seen_subcommand_from define-table' -s k -l key -x -d 'columns that tell one row from another'
@@ -84,7 +84,42 @@ complete -c tload -n __fish_use_subcommand -a errors -d 'show the rows of an upl
 complete -c tload -n '__fish_seen_subcommand_from errors' -l csv -d 'the rejected records as they were, behind the header: ready to be corrected'
 complete -c tload -n '__fish_seen_subcommand_from errors' -s n -l limit -x -d 'no more than the first N'
 
+complete -c tload -n __fish_use_subcommand -a tenant -d 'who has tables and topics of his own'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set remove' -a create -d 'make a tenant, with topics of its own on one of the clusters'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l partitions -x -d 'of each of its three topics; it can\'t be changed later'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l cluster -x -d 'where it is to live; by default on the cluster with most partitions free'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l sink -x -d 'where its rows go, instead of the coordinator\'s sink'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l errors -x -d 'where its rejected rows go, instead of the coordinator\'s error store'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l max-uploads -x -d 'unfinished uploads at a time; 0: no limit'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l max-bytes -x -d 'bytes a second of an upload, with K, M or G behind; 0: no limit'
+
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set remove' -a list -d 'list the tenants, where they live, and what they wait for'
+
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set remove' -a show -d 'show a tenant: its cluster, sink, limits and state'
+
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set remove' -a set -d 'change the limits of a tenant'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from set' -l max-uploads -x -d 'unfinished uploads at a time; 0: no limit'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from set' -l max-bytes -x -d 'bytes a second of an upload, with K, M or G behind; 0: no limit'
+
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set remove' -a remove -d 'remove a tenant with its topics; its rows stay in the data sink'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from remove' -s y -l yes -d 'do not ask'
+
+complete -c tload -n __fish_use_subcommand -a cluster -d 'the Kafka clusters that tenants live on'
+complete -c tload -n '__fish_seen_subcommand_from cluster; and not __fish_seen_subcommand_from add list show drain remove' -a add -d 'add a Kafka cluster, so that tenants are placed on it'
+complete -c tload -n '__fish_seen_subcommand_from cluster; and __fish_seen_subcommand_from add' -l bootstrap -x -d 'where brokers of it answer'
+complete -c tload -n '__fish_seen_subcommand_from cluster; and __fish_seen_subcommand_from add' -l max-partitions -x -d 'its budget: what all tenants on it together may have'
+complete -c tload -n '__fish_seen_subcommand_from cluster; and __fish_seen_subcommand_from add' -s X -l property -x -d 'a property of librdkafka, as security.protocol=sasl_ssl'
+
+complete -c tload -n '__fish_seen_subcommand_from cluster; and not __fish_seen_subcommand_from add list show drain remove' -a list -d 'list the clusters, and what is free on them'
+
+complete -c tload -n '__fish_seen_subcommand_from cluster; and not __fish_seen_subcommand_from add list show drain remove' -a show -d 'show a cluster: its budget, what is reserved, and what is really there'
+
+complete -c tload -n '__fish_seen_subcommand_from cluster; and not __fish_seen_subcommand_from add list show drain remove' -a drain -d 'place no more tenants on a cluster'
+complete -c tload -n '__fish_seen_subcommand_from cluster; and __fish_seen_subcommand_from drain' -l undo -d 'place tenants there again'
+
+complete -c tload -n '__fish_seen_subcommand_from cluster; and not __fish_seen_subcommand_from add list show drain remove' -a remove -d 'forget a cluster that no tenant lives on'
+
 complete -c tload -n __fish_use_subcommand -a help -d 'show the commands, or one command\'s options and examples'
-complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe alter drop-table upload resume cancel status uploads wait errors help version'
+complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe alter drop-table upload resume cancel status uploads wait errors tenant cluster help version'
 
 complete -c tload -n __fish_use_subcommand -a version -d 'show the version'

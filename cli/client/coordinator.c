@@ -136,6 +136,12 @@ static int call(struct coordinator *c, const char *method, const char *path, con
     return 0;
 }
 
+int coordinator_call(struct coordinator *c, const char *method, const char *path, const json_t *body, int ms,
+                     json_t **out, struct tl_error *err)
+{
+    return call(c, method, path, body, ms, out, err);
+}
+
 int coordinator_ready(struct coordinator *c, json_t **out, struct tl_error *err)
 {
     return call(c, "GET", "/readyz", NULL, CALL_MS, out, err);
@@ -270,6 +276,33 @@ static int each_page(struct coordinator *c, const char *member, const char *of, 
         tl_buf_release(&path);
         free(cursor);
         cursor = next;
+    } while (!rc && cursor);
+    free(cursor);
+    return rc;
+}
+
+int coordinator_pages(struct coordinator *c, const char *path, const char *member, coordinator_each *each,
+                      void *app, struct tl_error *err)
+{
+    char *cursor = NULL, *next = NULL;
+    int rc;
+
+    do {
+        struct tl_buf b;
+
+        tl_buf_init(&b, PATH_MAX_BYTES);
+        rc = tl_buf_append_z(&b, path);
+        if (!rc)
+            rc = tl_buf_terminate(&b);
+        rc = rc ? tl_buf_fail(rc, &b, "the path of the request", err) : add_number(&b, "limit", PAGE, err);
+        if (!rc)
+            rc = add_query(&b, "cursor", cursor, err);
+        if (!rc)
+            rc = one_page(c, b.data, member, each, app, &next, err);
+        tl_buf_release(&b);
+        free(cursor);
+        cursor = next;
+        next = NULL;
     } while (!rc && cursor);
     free(cursor);
     return rc;

@@ -53,6 +53,16 @@ int coordinator_versions(struct coordinator *c, const char *name, coordinator_ea
 int coordinator_uploads(struct coordinator *c, const char *table, const char *state, coordinator_each *each,
                         void *app, struct tl_error *err) TL_MUST_CHECK;
 
+/*
+ * What the functions above are made of, for those in files of their own (admin.c). An answer that is not an object is
+ * none; out may be NULL.
+ */
+int coordinator_call(struct coordinator *c, const char *method, const char *path, const json_t *body, int ms,
+                     json_t **out, struct tl_error *err) TL_MUST_CHECK;
+/* The objects of the list that is called `member`, page by page. path has no query. */
+int coordinator_pages(struct coordinator *c, const char *path, const char *member, coordinator_each *each,
+                      void *app, struct tl_error *err) TL_MUST_CHECK;
+
 int coordinator_upload_create(struct coordinator *c, const json_t *upload, json_t **out,
                               struct tl_error *err) TL_MUST_CHECK;
 /*

@@ -67,6 +67,23 @@ static void operands(FILE *out, const struct command *c)
         fprintf(out, "    '%s '*) words='", c->name);
         docs_commands(out);
         fputs("' ;;\n", out);
+    } else if (group_of(c)) {
+        /* So that the group's words are not offered behind it. */
+        fprintf(out, "    '%s '*) return ;;\n", c->name);
+    }
+}
+
+/* The words that are followed by another one. */
+static void groups(FILE *out)
+{
+    const struct command *c;
+    bool any = false;
+
+    for (size_t i = 0; (c = command_at(i)); i++) {
+        if (!group_of(c) || !docs_top(i))
+            continue;
+        fprintf(out, "%s%s", any ? " | " : "", group_of(c)->name);
+        any = true;
     }
 }
 
@@ -79,7 +96,14 @@ void docs_bash(FILE *out)
         if (o->kind != OPTION_FLAG)
             fprintf(out, "        --%s) [[ ${COMP_WORDS[i+1]} == = ]] && ((i++)); ((i++)) ;;\n", o->name);
     fputs("        -*) ;;\n"
-          "        *) command=${COMP_WORDS[i]}; break ;;\n"
+          "        *) command+=${command:+ }${COMP_WORDS[i]}\n"
+          "            case $command in\n"
+          "            ",
+          out);
+    groups(out);
+    fputs(") ;;\n"
+          "            *) break ;;\n"
+          "            esac ;;\n"
           "        esac\n"
           "    done\n"
           "    case \"$command $prev\" in\n",
@@ -102,6 +126,15 @@ void docs_bash(FILE *out)
         names(out, c);
         fputs("' ;;\n", out);
         operands(out, c);
+    }
+    for (size_t i = 0; (c = command_at(i)); i++) {
+        if (!group_of(c) || !docs_top(i))
+            continue;
+        fprintf(out, "    '%s -'*) words='", group_of(c)->name);
+        names(out, NULL);
+        fprintf(out, "' ;;\n    '%s '*) words='", group_of(c)->name);
+        docs_words(out, group_of(c));
+        fputs("' ;;\n", out);
     }
     fputs("    esac ;;\n    esac\n", out);
     fputs(bottom, out);

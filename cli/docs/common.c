@@ -34,5 +34,26 @@ void docs_commands(FILE *out)
     const struct command *c;
 
     for (size_t i = 0; (c = command_at(i)); i++)
-        fprintf(out, "%s%s", i ? " " : "", c->name);
+        if (docs_top(i))
+            fprintf(out, "%s%s", i ? " " : "", group_of(c) ? group_of(c)->name : c->name);
+}
+
+bool docs_top(size_t i)
+{
+    const struct group *group = group_of(command_at(i));
+
+    return !group || i == 0 || group_of(command_at(i - 1)) != group;
+}
+
+void docs_words(FILE *out, const struct group *group)
+{
+    const struct command *c;
+    bool any = false;
+
+    for (size_t i = 0; (c = command_at(i)); i++) {
+        if (group_of(c) != group)
+            continue;
+        fprintf(out, "%s%s", any ? " " : "", command_word(c));
+        any = true;
+    }
 }

@@ -23,7 +23,11 @@ bool docs_shadowed(const struct command *command, const struct option *global);
 void docs_escaped(FILE *out, const char *text, const char *special, const char *before);
 /* Writes the words of "a|b|c" with blanks between. */
 void docs_choices(FILE *out, const char *choices);
-/* Writes the names of all commands with blanks between. */
+/* Writes the first words of all commands with blanks between. */
 void docs_commands(FILE *out);
+/* Whether the i-th command's first word is not the one before's: it is in no group, or the first of its group. */
+bool docs_top(size_t i);
+/* Writes the second words of the group's commands with blanks between. */
+void docs_words(FILE *out, const struct group *group);
 
 #endif

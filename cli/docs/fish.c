@@ -23,6 +23,34 @@ static void option(FILE *out, const struct option *o)
     description(out, o->help);
 }
 
+/* Behind -n: that the command was named. */
+static void seen(FILE *out, const struct command *c)
+{
+    if (group_of(c))
+        fprintf(out, "__fish_seen_subcommand_from %s; and ", group_of(c)->name);
+    fprintf(out, "__fish_seen_subcommand_from %s", command_word(c));
+}
+
+/* The word that names it is offered, where it is due. */
+static void offer(FILE *out, size_t i)
+{
+    const struct command *c = command_at(i);
+    const struct group *group = group_of(c);
+
+    if (docs_top(i)) {
+        fprintf(out, "\ncomplete -c tload -n __fish_use_subcommand -a %s", group ? group->name : c->name);
+        description(out, group ? group->summary : c->summary);
+    }
+    if (!group)
+        return;
+    fprintf(out,
+            "%scomplete -c tload -n '__fish_seen_subcommand_from %s; and not __fish_seen_subcommand_from ",
+            docs_top(i) ? "" : "\n", group->name);
+    docs_words(out, group);
+    fprintf(out, "' -a %s", command_word(c));
+    description(out, c->summary);
+}
+
 /* The condition under which a global option is the one that is meant. */
 static void unless_shadowed(FILE *out, const struct option *global)
 {
@@ -32,7 +60,9 @@ static void unless_shadowed(FILE *out, const struct option *global)
     for (size_t i = 0; (c = command_at(i)); i++) {
         if (!docs_shadowed(c, global))
             continue;
-        fprintf(out, "%s %s", any ? "" : " -n 'not __fish_seen_subcommand_from", c->name);
+        fputs(any ? "; and not begin; " : " -n 'not begin; ", out);
+        seen(out, c);
+        fputs("; end", out);
         any = true;
     }
     if (any)
@@ -53,16 +83,22 @@ void docs_fish(FILE *out)
         option(out, o);
     }
     for (size_t i = 0; (c = command_at(i)); i++) {
-        fprintf(out, "\ncomplete -c tload -n __fish_use_subcommand -a %s", c->name);
-        description(out, c->summary);
+        offer(out, i);
         for (const struct option *o = c->options; o && o->name; o++) {
-            fprintf(out, "complete -c tload -n '__fish_seen_subcommand_from %s'", c->name);
+            fputs("complete -c tload -n '", out);
+            seen(out, c);
+            fputc('\'', out);
             option(out, o);
         }
-        if (c->rest.complete == COMPLETE_FILE || c->first.complete == COMPLETE_FILE)
-            fprintf(out, "complete -c tload -n '__fish_seen_subcommand_from %s' -F\n", c->name);
+        if (c->rest.complete == COMPLETE_FILE || c->first.complete == COMPLETE_FILE) {
+            fputs("complete -c tload -n '", out);
+            seen(out, c);
+            fputs("' -F\n", out);
+        }
         if (c->rest.complete == COMPLETE_COMMAND || c->first.complete == COMPLETE_COMMAND) {
-            fprintf(out, "complete -c tload -n '__fish_seen_subcommand_from %s' -a '", c->name);
+            fputs("complete -c tload -n '", out);
+            seen(out, c);
+            fputs("' -a '", out);
             docs_commands(out);
             fputs("'\n", out);
         }

@@ -70,16 +70,65 @@ static void operand(FILE *out, const char *before, const struct operands *o)
     fputs("' \\\n", out);
 }
 
+/* "'word:summary'" */
+static void described(FILE *out, const char *indent, const char *word, const char *summary)
+{
+    fprintf(out, "%s'%s:", indent, word);
+    quoted(out, summary, ":\\");
+    fputs("'\n", out);
+}
+
+static void command(FILE *out, const struct command *c)
+{
+    fprintf(out, "        %s)\n            _arguments \\\n", command_word(c));
+    for (const struct option *o = c->options; o && o->name; o++)
+        spec(out, o);
+    for (const struct option *o = global_options; o->name; o++)
+        if (!docs_shadowed(c, o))
+            spec(out, o);
+    if (c->first.name)
+        operand(out, "1", &c->first);
+    if (c->rest.name)
+        operand(out, "*", &c->rest);
+    fputs("            && ret=0\n            ;;\n", out);
+}
+
+/* The words of a group, and then what the command takes that the second one names. */
+static void group(FILE *out, const struct group *group)
+{
+    const struct command *c;
+
+    fprintf(out,
+            "        %s)\n"
+            "            if (( CURRENT == 2 )); then\n"
+            "                commands=(\n",
+            group->name);
+    for (size_t i = 0; (c = command_at(i)); i++)
+        if (group_of(c) == group)
+            described(out, "                    ", command_word(c), c->summary);
+    fputs("                )\n"
+          "                _describe -t commands command commands && ret=0\n"
+          "                return ret\n"
+          "            fi\n"
+          "            shift words\n"
+          "            (( CURRENT-- ))\n"
+          "            case $words[1] in\n",
+          out);
+    for (size_t i = 0; (c = command_at(i)); i++)
+        if (group_of(c) == group)
+            command(out, c);
+    fputs("            esac\n            ;;\n", out);
+}
+
 void docs_zsh(FILE *out)
 {
     const struct command *c;
 
     fputs(top, out);
-    for (size_t i = 0; (c = command_at(i)); i++) {
-        fprintf(out, "        '%s:", c->name);
-        quoted(out, c->summary, ":\\");
-        fputs("'\n", out);
-    }
+    for (size_t i = 0; (c = command_at(i)); i++)
+        if (docs_top(i))
+            described(out, "        ", group_of(c) ? group_of(c)->name : c->name,
+                      group_of(c) ? group_of(c)->summary : c->summary);
     fputs("    )\n    _arguments -C \\\n", out);
     for (const struct option *o = global_options; o->name; o++)
         spec(out, o);
@@ -93,17 +142,10 @@ void docs_zsh(FILE *out)
           "        case $line[1] in\n",
           out);
     for (size_t i = 0; (c = command_at(i)); i++) {
-        fprintf(out, "        %s)\n            _arguments \\\n", c->name);
-        for (const struct option *o = c->options; o && o->name; o++)
-            spec(out, o);
-        for (const struct option *o = global_options; o->name; o++)
-            if (!docs_shadowed(c, o))
-                spec(out, o);
-        if (c->first.name)
-            operand(out, "1", &c->first);
-        if (c->rest.name)
-            operand(out, "*", &c->rest);
-        fputs("            && ret=0\n            ;;\n", out);
+        if (!group_of(c))
+            command(out, c);
+        else if (docs_top(i))
+            group(out, group_of(c));
     }
     fputs("        esac\n"
           "        ;;\n"

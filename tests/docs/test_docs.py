@@ -65,16 +65,17 @@ class Pages(unittest.TestCase):
         for command in commands():
             with self.subTest(command=command["command"]):
                 self.assertTrue(command["examples"])
-                self.assertTrue(any(command["command"] in example.split() for example in command["examples"]))
+                self.assertTrue(any(f"tload {command['command']} " in example.replace(" --json", "") + " "
+                                    for example in command["examples"]))
 
     def test_help_and_page_agree(self):
         page = (ROOT / "man/tload.1").read_text(encoding="utf-8")
-        sections = dict(re.findall(r"^\.Ss (\S+)\n(.*?)(?=^\.S[sh] )", page, re.M | re.S))
+        sections = dict(re.findall(r"^\.Ss (.+?)\n(.*?)(?=^\.S[sh] )", page, re.M | re.S))
         for command in commands():
             name = command["command"]
             with self.subTest(command=name):
-                text = output(BUILD / "tload", "help", name)
-                self.assertEqual(output(BUILD / "tload", name, "--help"), text)
+                text = output(BUILD / "tload", "help", *name.split())
+                self.assertEqual(output(BUILD / "tload", *name.split(), "--help"), text)
                 for line in command["usage"].split("\n"):
                     self.assertIn(f"tload {name} {line}".rstrip(), text)
                 on_page = re.findall(r"^\.It .*?Fl -([a-z-]+)", sections[name], re.M)
@@ -113,6 +114,14 @@ class Bash(unittest.TestCase):
         self.assertEqual(self.offers("upl"), ["upload", "uploads"])
         self.assertEqual(self.offers("help", "drop"), ["drop-table"])
 
+    def test_two_words(self):
+        self.assertEqual(self.offers("clus"), ["cluster"])
+        self.assertEqual(self.offers("cluster", "dr"), ["drain"])
+        self.assertEqual(self.offers("-q", "tenant", "s"), ["show", "set"])
+        self.assertEqual(self.offers("tenant", "--js"), ["--json"])
+        self.assertEqual(self.offers("cluster", "add", "--max"), ["--max-partitions"])
+        self.assertEqual(self.offers("cluster", "show", ""), [])
+
     def test_options(self):
         self.assertEqual(self.offers("-q", "upload", "--del"), ["--delimiter"])
         self.assertEqual(self.offers("--ten"), ["--tenant"])
@@ -150,6 +159,10 @@ class Fish(unittest.TestCase):
         self.assertIn("upload", self.offers("tload upl"))
         self.assertIn("--delimiter", self.offers("tload upload --del"))
         self.assertIn("none", self.offers("tload upload --header "))
+        self.assertIn("cluster", self.offers("tload clu"))
+        self.assertEqual(self.offers("tload cluster dr"), ["drain"])
+        self.assertIn("--max-partitions", self.offers("tload cluster add --max"))
+        self.assertNotIn("drain", self.offers("tload cluster show "))
 
 
 if __name__ == "__main__":

@@ -108,6 +108,27 @@ static void test_help_and_version_come_before_what_is_missing(void **state)
     args_release(&a);
 }
 
+/* Options of every command may stand before, between and behind the two words of a name. */
+static void test_two_words(void **state)
+{
+    struct args args;
+
+    (void)state;
+    parse(&args, "--json", "cluster", "-q", "drain", "west", "--undo", NULL);
+    assert_ptr_equal(args.command, &command_cluster_drain);
+    assert_string_equal(args.group->name, "cluster");
+    assert_int_equal(args.noperands, 1);
+    assert_true(args_flag(&args, "json") && args_flag(&args, "quiet") && args_flag(&args, "undo"));
+    args_release(&args);
+    parse(&args, "tenant", "--help", NULL);
+    assert_null(args.command);
+    assert_string_equal(args.group->name, "tenant");
+    args_release(&args);
+    parse(&args, "tables", NULL);
+    assert_null(args.group);
+    args_release(&args);
+}
+
 static void test_unknown(void **state)
 {
     (void)state;
@@ -124,6 +145,13 @@ static void test_unknown(void **state)
     refused("unknown option '-z'", "-qz", NULL);
     refused("unknown command 'uplaod'; did you mean 'upload'?", "uplaod", NULL);
     refused("unknown command 'polish'; 'tload help' lists the commands", "polish", "u1", NULL);
+    refused("unknown command 'clusters'; did you mean 'cluster'?", "clusters", NULL);
+    refused("unknown command 'cluster ad'; did you mean 'cluster add'?", "cluster", "ad", NULL);
+    refused("unknown command 'tenant drain'; 'tload help tenant' lists the commands", "tenant", "drain", "x",
+            NULL);
+    refused("unknown option '--undone' of cluster drain; did you mean '--undo'?", "cluster", "drain",
+            "--undone", NULL);
+    refused("tenant show needs a NAME: tload tenant show NAME", "tenant", "show", NULL);
 }
 
 static void test_arguments(void **state)
@@ -333,6 +361,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_at_its_place),
         cmocka_unit_test(test_help_and_version_come_before_what_is_missing),
+        cmocka_unit_test(test_two_words),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_operands),
