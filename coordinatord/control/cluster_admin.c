@@ -62,6 +62,20 @@ static int try_out(struct control *c, const char *name, const struct tl_kafka_co
     return 0;
 }
 
+/* Which Kafka each one is, is known as soon as it was reached once. */
+static void ask_ids(struct control *c)
+{
+    for (struct cluster *cl = atomic_load(&c->clusters); cl; cl = atomic_load(&cl->next)) {
+        bool known;
+
+        control_lock(c);
+        known = cl->kafka_id[0] != '\0';
+        control_unlock(c);
+        if (!known && !atomic_load(&cl->gone))
+            cluster_look(cl);
+    }
+}
+
 /* Under the lock. */
 static int check_unknown(struct control *c, const char *name, const char *id, struct tl_error *err)
 {
@@ -156,6 +170,7 @@ static int try_and_add(struct control *c, struct cluster_row *row, const struct 
     if (try_out(c, row->cluster, kafka, &size, err) < 0)
         return -1;
     snprintf(row->kafka_id, sizeof row->kafka_id, "%s", size.id);
+    ask_ids(c);
     cl = cluster_new(c, row, err);
     if (!cl)
         return -1;

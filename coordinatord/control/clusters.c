@@ -237,8 +237,7 @@ int control_clusters(struct control *c, int limit, const char *cursor, json_t **
     return control_answer(json_pack("{s:o, s:s?}", "clusters", list, "next", next), answer, err);
 }
 
-/* Has the keeper look at what is there now; one that can't is known by its trouble. */
-static void look_now(struct cluster *cl)
+void cluster_look(struct cluster *cl)
 {
     struct tl_error late;
 
@@ -259,7 +258,7 @@ int control_cluster(struct control *c, const char *cluster, json_t **answer, str
 
     if (!cl)
         return -1;
-    look_now(cl);
+    cluster_look(cl);
     control_lock(c);
     rc = store_rooms(c->store, rooms, &n, err);
     if (rc == 0)

@@ -226,6 +226,8 @@ void cluster_insert(struct control *c, struct cluster *cl);
 int cluster_start(struct cluster *cl, struct tl_error *err) TL_MUST_CHECK;
 /* Its thread has ended when this returns. Without the lock. */
 void cluster_stop(struct cluster *cl);
+/* Has the keeper look at what is there now; waits a moment. One that can't be asked is known by its trouble. */
+void cluster_look(struct cluster *cl);
 /* What is stored of it. Under the lock; the row is the caller's to release. */
 int cluster_to_row(const struct cluster *cl, struct cluster_row *row, struct tl_error *err) TL_MUST_CHECK;
 

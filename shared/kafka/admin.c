@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shared/base/clock.h"
 #include "shared/base/str.h"
 #include "shared/kafka/rdkafka_util.h"
 
@@ -155,6 +156,28 @@ static int request_topics(struct tl_admin *a, rd_kafka_NewTopic_t **topics, size
     return rc;
 }
 
+/*
+ * Until the brokers know what their controller has done to the topic: a consumer that asks for a new one before would be
+ * told that there is none, and not ask again for minutes.
+ */
+static int await_topic(struct tl_admin *a, const char *topic, bool there, int timeout_ms, int32_t *partitions,
+                       struct tl_error *err)
+{
+    enum { AGAIN_MS = 20 };
+    int64_t deadline = tl_clock_ms() + timeout_ms;
+
+    for (;;) {
+        if (tl_admin_partitions(a, topic, timeout_ms, partitions, err))
+            return -1;
+        if ((*partitions > 0) == there)
+            return 0;
+        if (tl_clock_ms() >= deadline)
+            return tl_fail(err, TL_E_UNAVAILABLE, "topic %s was %s, but the brokers don't know that yet",
+                           topic, there ? "made" : "deleted");
+        rd_kafka_poll(a->rk, AGAIN_MS);
+    }
+}
+
 int tl_admin_create_topics(struct tl_admin *a, const struct tl_topic_spec *spec, size_t n, int timeout_ms,
                            struct tl_error *err)
 {
@@ -178,8 +201,8 @@ int tl_admin_create_topics(struct tl_admin *a, const struct tl_topic_spec *spec,
     for (size_t i = 0; i < n && !rc; i++) {
         int32_t partitions;
 
-        rc = tl_admin_partitions(a, spec[i].name, timeout_ms, &partitions, err);
-        if (!rc && partitions != 0 && partitions != spec[i].partitions)
+        rc = await_topic(a, spec[i].name, true, timeout_ms, &partitions, err);
+        if (!rc && partitions != spec[i].partitions)
             rc = tl_fail(err, TL_E_CONFLICT, "topic %s has %d partitions, not %d: keys would move",
                          spec[i].name, partitions, spec[i].partitions);
     }
@@ -319,6 +342,11 @@ int tl_admin_delete_topics(struct tl_admin *a, const char *const *names, size_t 
     results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
     rc = check_topics(results, count, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, err);
     rd_kafka_event_destroy(event);
+    for (size_t i = 0; i < n && !rc; i++) {
+        int32_t partitions;
+
+        rc = await_topic(a, names[i], false, timeout_ms, &partitions, err);
+    }
     return rc;
 }
 

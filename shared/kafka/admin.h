@@ -21,7 +21,7 @@ struct tl_topic_spec {
 };
 
 /*
- * A topic that is there already is fine when its number of partitions is right, and TL_E_CONFLICT otherwise.
+ * Returns when the brokers know them. A topic that is there already is fine when its number of partitions is right, and TL_E_CONFLICT otherwise.
  * TL_E_UNAVAILABLE: no broker answers.
  */
 int tl_admin_create_topics(struct tl_admin *a, const struct tl_topic_spec *spec, size_t n, int timeout_ms,
@@ -57,6 +57,7 @@ int tl_admin_topic_limits(struct tl_admin *a, const char *topic, int timeout_ms,
 /* First offset that is still there, and the next to be written. */
 int tl_admin_watermarks(struct tl_admin *a, const char *topic, int32_t partition, int timeout_ms,
                         int64_t *low, int64_t *high, struct tl_error *err) TL_MUST_CHECK;
+/* Returns when the brokers know them no more; that one was not there is fine. */
 int tl_admin_delete_topics(struct tl_admin *a, const char *const *names, size_t n, int timeout_ms,
                            struct tl_error *err) TL_MUST_CHECK;
 

@@ -14,7 +14,8 @@ from tests.lib.process import ROOT, gone, scaled, wait_until
 
 SERVICE = ROOT / "tests/services/kafka"
 
-LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, SETTINGS, DELETE_GROUPS, ALTER_SETTINGS = 16, 19, 20, 21, 32, 42, 44
+LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, SETTINGS = 16, 19, 20, 21, 32
+CREATE_PARTITIONS, DELETE_GROUPS, ALTER_SETTINGS = 37, 42, 44
 
 
 @dataclass
@@ -119,6 +120,14 @@ class Kafka:
         if error:
             raise AssertionError(f"topic {topic} can't be made: Kafka's error {error}")
         wait_until(lambda: topic in self.topics(), what=f"topic {topic}")
+
+    def add_partitions(self, topic, partitions):
+        """Gives a topic so many partitions, more than it has."""
+        body = _array([_text(topic) + struct.pack(">ii", partitions, -1)]) + struct.pack(">i?", 30000, False)
+        answer = self._request(CREATE_PARTITIONS, 1, body)
+        (error,) = struct.unpack_from(">h", answer, 4 + 4 + len(_text(topic)))
+        if error:
+            raise AssertionError(f"topic {topic} can't have {partitions} partitions: Kafka's error {error}")
 
     def alter(self, topic, **settings):
         """Changes settings of a topic, such as max_message_bytes=1000."""
