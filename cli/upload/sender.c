@@ -42,6 +42,7 @@ struct sender {
     struct outgoing *first, *last; /* not acked, in the order of sending */
     struct outgoing *unsent;       /* from here on the present producer has not got them; NULL: it has all */
     struct file_texts *files;
+    int64_t due; /* when the limit lets the next batch go, tl_clock_us */
     bool acked_any;
     int64_t moved; /* when something was acked, or the first message sent, tl_clock_ms */
     bool failed;   /* an ack said so */
@@ -106,6 +107,7 @@ struct sender *sender_new(const struct sender_options *options, struct tl_error 
         return NULL;
     }
     s->o = *options;
+    s->due = tl_clock_us();
     if (make_producer(s, err)) {
         free(s);
         return NULL;
@@ -284,16 +286,43 @@ static int append(struct sender *s, struct outgoing *m, struct tl_error *err)
     return 0;
 }
 
+/*
+ * Waits until the limit lets the batch go. What was not used is kept for a second at most, so that a pause is not followed
+ * by a flood.
+ */
+static int wait_for_turn(struct sender *s, size_t bytes, struct tl_error *err)
+{
+    enum { KEPT_US = 1000000 };
+    double us_a_byte = s->o.max_bytes_per_second ? 1e6 / (double)s->o.max_bytes_per_second : 0;
+
+    if (us_a_byte <= 0)
+        return 0;
+    while (tl_clock_us() < s->due)
+        if (wait_a_bit(s, err))
+            return -1;
+    s->due = TL_MAX(s->due, tl_clock_us() - KEPT_US) + (int64_t)((double)bytes * us_a_byte);
+    return 0;
+}
+
+static void batch_release(struct sender *s, const struct batch *batch)
+{
+    s->o.recycle(s->o.app, batch->value, batch->cap);
+    free(batch->malformed);
+}
+
 int sender_send(struct sender *s, const struct batch *batch, struct tl_error *err)
 {
     struct outgoing *m;
 
     if (batch->seq <= s->o.skip[batch->partition]) {
-        s->o.recycle(s->o.app, batch->value, batch->cap);
-        free(batch->malformed);
+        batch_release(s, batch);
         return 0;
     }
     TL_FAILPOINT(SEND_BEFORE_BATCH);
+    if (wait_for_turn(s, batch->len, err)) {
+        batch_release(s, batch);
+        return -1;
+    }
     m = calloc(1, sizeof *m);
     if (!m) {
         free(batch->value);

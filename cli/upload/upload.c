@@ -29,6 +29,7 @@ struct upload {
     /* from the coordinator */
     struct tl_schema *schema;
     int32_t partitions;
+    int64_t max_bytes_per_second;  /* 0: no limit */
     char id[TL_UPLOAD_ID_MAX + 1]; /* "" until it is begun */
     char *topic;
     char *compression;
@@ -192,6 +193,7 @@ static int read_session(struct upload *u, const json_t *session, struct tl_error
         return tl_fail(err, TL_E_CORRUPT,
                        "the coordinator describes an upload in a way that is not understood");
     u->partitions = partitions;
+    u->max_bytes_per_second = upload_number(session, "max_bytes_per_second", 0);
     u->topic = strdup(topic);
     u->compression = strdup(u->o->compression ? u->o->compression : compression);
     u->skip = calloc((size_t)partitions, sizeof *u->skip);
@@ -218,6 +220,7 @@ static int make_sender(struct upload *u, struct tl_error *err)
         .topic = u->topic,
         .compression = u->compression,
         .partitions = u->partitions,
+        .max_bytes_per_second = u->max_bytes_per_second,
         .skip = u->skip,
         .log = &u->log,
         .tick = tick,

@@ -80,13 +80,14 @@ static void recycle(void *app, char *value, size_t cap)
     free(value);
 }
 
-static struct sender *make_sender(struct fixture *f, const int64_t *skip)
+static struct sender *make_limited(struct fixture *f, const int64_t *skip, int64_t max_bytes_per_second)
 {
     struct sender_options options = {
         .kafka = &f->conf,
         .topic = "t",
         .compression = "none",
         .partitions = PARTITIONS,
+        .max_bytes_per_second = max_bytes_per_second,
         .skip = skip,
         .log = &f->log,
         .tick = tick,
@@ -105,6 +106,11 @@ static struct sender *make_sender(struct fixture *f, const int64_t *skip)
     assert_non_null(s);
     assert_int_equal(sender_begin_file(s, "f.csv", "id,name", &f->err), 0);
     return s;
+}
+
+static struct sender *make_sender(struct fixture *f, const int64_t *skip)
+{
+    return make_limited(f, skip, 0);
 }
 
 static int send_batch(struct fixture *f, struct sender *s, int64_t seq, int32_t partition)
@@ -361,9 +367,25 @@ static void test_too_large_ends_it(void **state)
     assert_int_equal(f->recycled, 1);
 }
 
+/* 9 batches of 6 bytes have to be paid for before the tenth goes. */
+static void test_limit(void **state)
+{
+    static const int64_t skip[PARTITIONS] = {0};
+    struct fixture *f = *state;
+    struct sender *s = make_limited(f, skip, 400);
+    int64_t begun = tl_clock_us();
+
+    for (int64_t seq = 1; seq <= 10; seq++)
+        assert_int_equal(send_batch(f, s, seq, 0), 0);
+    assert_true(tl_clock_us() - begun >= 9 * 6 * INT64_C(1000000) / 400);
+    assert_int_equal(sender_flush(s, &f->err), 0);
+    sender_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fatal_producer_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_batches_leave_no_gap, setup, teardown),
