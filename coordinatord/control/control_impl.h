@@ -69,7 +69,7 @@ struct cluster {
     struct tl_kafka_conf used; /* with which the broker was opened */
     struct broker *broker;     /* NULL: not open */
     struct tenant *trim_next;  /* where trimming goes on; NULL: from the first */
-    int64_t look_at;           /* monotonic: when all topics are due to be looked at */
+    int64_t look_at;           /* monotonic: when all topics are due to be looked at; 0: never were */
 };
 
 struct tenant {
@@ -98,8 +98,10 @@ struct tenant {
     char trouble[TROUBLE_TEXT]; /* why Kafka can't be used for it, "" */
     char alarm[TROUBLE_TEXT];   /* what is pending is in danger, or lost; "" */
     int64_t nlive;              /* its unfinished uploads */
-    /* The keeper's own: the sum of the sink's offsets when all was trimmed last; -1 when something was left. */
-    int64_t applied_sum;
+    /* The keeper's own. */
+    int topics_found; /* as they have to be, when it looked last */
+    int64_t
+        applied_sum; /* the sum of the sink's offsets when all was trimmed last; -1 when something was left */
     /* The tracker's own. */
     struct sink *sink;  /* NULL: not open */
     int64_t sink_used;  /* when it was read last */

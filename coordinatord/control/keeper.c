@@ -2,7 +2,7 @@
 /*
  * The one thread that talks to a cluster for control, each cluster's its own. A pass, for the tenants that are there:
  *
- *   topics of tenants that are not ready ──► made
+ *   topics of tenants that are not ready ──► made (but those that are found at the first look, look.c)
  *   pending versions (store)             ──► schema message in every partition of raw-input ──► active
  *     that a table is dropped            ──► its uploads are wished to stop, before all that
  *   wishes to stop (uploads)             ──► cancel message in every partition of raw-input
@@ -317,7 +317,9 @@ static bool run_pass(struct cluster *cl)
         p.failed = true;
     } else {
         p.broker = cl->broker;
-        if (pass_topics(&p) && pass_versions(&p) && pass_cancels(&p) && pass_removals(&p))
+        if (cl->look_at == 0)
+            pass_look(&p);
+        if (!p.failed && pass_topics(&p) && pass_versions(&p) && pass_cancels(&p) && pass_removals(&p))
             pass_look(&p);
     }
     publish(&p);

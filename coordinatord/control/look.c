@@ -9,7 +9,7 @@
 #include "coordinatord/control/control_impl.h"
 #include "shared/base/clock.h"
 
-enum { LOOK_MS = 5000, LOOK_EVERY_MS = 3000 };
+enum { LOOK_MS = 3000, LOOK_EVERY_MS = 3000 };
 
 struct look {
     struct pass *p;
@@ -41,6 +41,7 @@ static void on_topic(void *app, const char *topic, int32_t partitions)
         return;
     }
     k->seen.ours += partitions;
+    t->topics_found += partitions == t->partitions;
     /* One that is not ready is looked at when its topics are made. */
     if (!t->ready || partitions == 0 || partitions == t->partitions || atomic_load(&t->removing))
         return;
@@ -48,6 +49,29 @@ static void on_topic(void *app, const char *topic, int32_t partitions)
              "topic %s has %d partitions, not %d: somebody has changed it, and keys would move", topic,
              (int)partitions, (int)t->partitions);
     pass_set_tenant(k->p, t, false, true, trouble);
+}
+
+static void forget_found(struct pass *p)
+{
+    for (struct tenant *t = atomic_load(&p->c->tenants); t; t = atomic_load(&t->next))
+        if (tenant_is_on(p->c, t, p->cl))
+            t->topics_found = 0;
+}
+
+/* After a start all topics are there, most likely; that is seen in one look, however many tenants there are. */
+static void take_found(struct pass *p)
+{
+    for (struct tenant *t = atomic_load(&p->c->tenants); t; t = atomic_load(&t->next)) {
+        bool made;
+
+        if (t->topics_found != TL_TOPIC_COUNT || !tenant_is_on(p->c, t, p->cl) || t->ready)
+            continue;
+        control_lock(p->c);
+        made = t->state != TENANT_PREPARING;
+        control_unlock(p->c);
+        if (made)
+            pass_set_tenant(p, t, true, false, "");
+    }
 }
 
 /* Under the lock. Kept, so that the same Kafka is not taken for another one later. */
@@ -84,6 +108,7 @@ void pass_look(struct pass *p)
 
     if (!is_due(p))
         return;
+    forget_found(p);
     if (p->c->options.broker->survey(p->broker, LOOK_MS, &size, on_topic, &k, &err) < 0) {
         pass_note(p, &err);
         return;
@@ -96,4 +121,5 @@ void pass_look(struct pass *p)
     p->cl->seen = k.seen;
     note_id(p->cl, size.id);
     control_unlock(p->c);
+    take_found(p);
 }

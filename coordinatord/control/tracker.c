@@ -23,7 +23,8 @@ enum {
     LOOK_SILENT_MS = 2000,
     SILENT_AFTER_MS = 60000,
     SINK_RETRY_MS = 500,
-    SINK_IDLE_MS = 5000
+    SINK_IDLE_MS = 5000,
+    SINK_PATIENCE = 4
 };
 
 struct look {
@@ -36,6 +37,7 @@ struct look {
 
 static struct sink *tenant_sink(struct control *c, struct tenant *t, int64_t now)
 {
+    int64_t began = tl_clock_ms();
     struct tl_error err;
 
     if (t->sink || now < t->sink_retry)
@@ -44,8 +46,10 @@ static struct sink *tenant_sink(struct control *c, struct tenant *t, int64_t now
     /* Nothing there yet: no sink role has begun to apply anything. */
     snprintf(t->sink_trouble, sizeof t->sink_trouble, "%s",
              t->sink || err.code == TL_E_NOT_FOUND ? "" : err.text);
+    /* One that takes its time to fail is not to take most of it from the others. */
     if (!t->sink)
-        t->sink_retry = now + (t->sink_trouble[0] ? SINK_RETRY_MS : LOOK_WAITED_MS);
+        t->sink_retry = now + (t->sink_trouble[0] ? SINK_RETRY_MS : LOOK_WAITED_MS) +
+                        SINK_PATIENCE * (tl_clock_ms() - began);
     return t->sink;
 }
 
