@@ -5,9 +5,11 @@ removal, and what a crash leaves behind."""
 import json
 import os
 import pty
+import tempfile
 import threading
 
 from tests.lib.harness import BUILD, TestCase, wait_until
+from tests.lib.postgres import Database, Postgres
 
 SANITIZERS = {"asan", "tsan"}
 
@@ -248,3 +250,32 @@ class OneCluster(Tenants):
         self.tload("tenant", "create", "b", "--sink", "oracle:x", exit=2)
         for name in ("A", "1a", "a_b", "a.b", "a" * 32, "tload"):
             self.tload("tenant", "create", name, exit=2)
+
+    def test_another_kind_of_sink(self):
+        """A tenant in PostgreSQL beside one in SQLite; names as long as they may be stay apart."""
+        server = Postgres(tempfile.mkdtemp(prefix="postgres-", dir=self.dir)).start()
+        self.addCleanup(server.stop)
+        database = Database(server, "tenants")
+        self.addCleanup(database.drop)
+        self.start()
+        names = ("a", "a2", "b" * 31)
+        for i, name in enumerate(names):
+            self.tload("tenant", "create", name, "--partitions", "1", "--sink", database.url)
+            self.define(name)
+            self.assertEqual(self.load(name, self.file(i + 1))["state"], "done")
+        self.define("default")
+        self.load("default", self.file(9))
+        self.assertEqual([database.count(f'"{name}".t') for name in names], [1, 2, 3])
+        self.assertEqual(self.count("default"), 9)
+        long = "t" * 63
+        self.tload("--tenant", names[2], "define-table", long, "c" * 63 + " int", "--key", "c" * 63)
+        self.tload("--tenant", names[2], "define-table", long + "t", "c int", exit=2)
+        self.tload("--tenant", names[2], "upload", self.write("b.csv", "c" * 63 + "\n1\n1\n2\n"), "--table", long)
+        self.assertEqual(database.count(f'"{names[2]}".{long}'), 2)
+        self.tload("tenant", "remove", "a", "--yes")
+        self.assertEqual([database.count(f'"{name}".t') for name in names], [1, 2, 3])
+        server.stop_immediate()
+        self.assertEqual(self.load("default", self.file(4, first=100))["state"], "done")
+        server.start()
+        self.assertEqual(self.load("a2", self.file(3, first=100))["state"], "done")
+        self.assertEqual(database.count('"a2".t'), 5)
