@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "coordinatord/errors/errstore.h"
@@ -402,18 +401,16 @@ int config_check(const struct config *c, struct tl_error *err)
 {
     const struct sink_ops *sink;
     const struct errstore_ops *errors;
-    struct sockaddr_un sun;
 
     if (check_path("state", c->state, err) < 0 || check_path("socket", c->socket, err) < 0)
         return -1;
     if ((*c->log_file && check_path("log", c->log_file, err) < 0) ||
         (*c->token_file && check_path("token_file", c->token_file, err) < 0))
         return -1;
-    if (strlen(c->socket) >= sizeof sun.sun_path)
-        return tl_fail(
-            err, TL_E_USAGE,
-            "[coordinator] socket: \"%s\" is longer than the %zu bytes that a socket's path may have",
-            c->socket, sizeof sun.sun_path - 1);
+    if (strlen(c->socket) > CONFIG_SOCKET_MAX)
+        return tl_fail(err, TL_E_USAGE,
+                       "[coordinator] socket: \"%s\" is longer than the %d bytes that its path may have",
+                       c->socket, CONFIG_SOCKET_MAX);
     if (check_listen(c->listen, err) < 0 || check_control(c, err) < 0 ||
         check_compression(c->compression, err) < 0)
         return -1;

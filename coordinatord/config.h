@@ -10,6 +10,9 @@
 #include "shared/base/log.h"
 #include "shared/kafka/conf.h"
 
+/* Bytes of the socket's path: the system's limit, less what is added to it while the socket is made. */
+enum { CONFIG_SOCKET_MAX = 103 };
+
 enum role { ROLE_CONTROL = 1, ROLE_VALIDATE = 2, ROLE_SINK = 4, ROLE_ERRORS = 8, ROLE_ALL = 15 };
 
 struct config {

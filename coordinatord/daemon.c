@@ -24,6 +24,7 @@
 
 enum {
     FILE_MODE = 0640,
+    SOCKET_DIR_MODE = 0755,
     UMASK = 0007,
     DRAIN_MS = 3500,    /* for the roles to finish what is in hand */
     SHUTDOWN_MS = 4700, /* for everything; then the process ends as it is, which loses nothing */
@@ -61,6 +62,20 @@ static int make_parent(const char *path, struct tl_error *err)
     if (!tl_str_copy(tl_str_n(path, (size_t)(slash - path)), dir, sizeof dir))
         return tl_fail(err, TL_E_USAGE, "the path %.100s… is too long", path);
     return tl_dirs_make(dir, err);
+}
+
+/* A directory that is made for the socket lets everybody through: they may have a token. */
+static int make_socket_parent(const char *path, struct tl_error *err)
+{
+    char dir[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+
+    if (!slash || slash == path || !tl_str_copy(tl_str_n(path, (size_t)(slash - path)), dir, sizeof dir) ||
+        access(dir, F_OK) == 0)
+        return make_parent(path, err);
+    if (make_parent(path, err) < 0)
+        return -1;
+    return chmod(dir, SOCKET_DIR_MODE) == 0 ? 0 : tl_fail_errno(err, errno, "directory %s", dir);
 }
 
 static int open_log(const char *path, struct tl_error *err)
@@ -121,12 +136,15 @@ static int read_token(struct daemon *d, struct tl_error *err)
     const char *path = d->config->token_file;
     char text[TOKEN_MAX + 1];
     struct tl_str token;
+    struct stat st;
     ssize_t n;
     int fd;
 
     if (!*path)
         return 0;
     fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
+        tl_warn(&d->log, "daemon", "everybody on this machine can read the token in %s", path);
     n = fd < 0 ? -1 : read(fd, text, sizeof text);
     if (n < 0)
         tl_fail_errno(err, errno, "can't read the token in %s", path);
@@ -173,7 +191,7 @@ static int start_control(struct daemon *d, struct tl_error *err)
         .dev = d->config->dev,
     };
 
-    if (tl_dirs_make(d->config->state, err) < 0 || make_parent(d->config->socket, err) < 0 ||
+    if (tl_dirs_make(d->config->state, err) < 0 || make_socket_parent(d->config->socket, err) < 0 ||
         lock_state(d, err) < 0)
         return -1;
     d->control = control_start(&options, err);

@@ -12,11 +12,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "coordinatord/config.h"
 #include "shared/base/str.h"
 
-enum { BACKLOG = 128, SOCKET_MODE = 0660 };
+enum {
+    BACKLOG = 128,
+    SOCKET_MODE = 0666 /* who is nobody here may still have a token */
+};
 
 /* --- Unix --- */
+
+#define NEW_SUFFIX ".new"
+
+_Static_assert(CONFIG_SOCKET_MAX + sizeof NEW_SUFFIX <= sizeof((struct sockaddr_un *)NULL)->sun_path,
+               "every path that the configuration lets through has room for the suffix");
 
 /* 0 when the path is free now. */
 static int clear_path(const struct sockaddr_un *sun, struct tl_error *err)
@@ -42,25 +51,51 @@ static int clear_path(const struct sockaddr_un *sun, struct tl_error *err)
     return rc;
 }
 
+/* The name that a socket has until it is ready. */
+static int new_name(const struct sockaddr_un *sun, struct sockaddr_un *fresh, struct tl_error *err)
+{
+    struct stat st;
+    int n;
+
+    *fresh = (struct sockaddr_un){.sun_family = AF_UNIX};
+    n = snprintf(fresh->sun_path, sizeof fresh->sun_path, "%s" NEW_SUFFIX, sun->sun_path);
+    if (n >= (int)sizeof fresh->sun_path)
+        return tl_fail(err, TL_E_USAGE, "socket %s: the path is too long", sun->sun_path);
+    if (lstat(fresh->sun_path, &st) < 0)
+        return errno == ENOENT ? 0 : tl_fail_errno(err, errno, "socket %s", fresh->sun_path);
+    if (!S_ISSOCK(st.st_mode))
+        return tl_fail(err, TL_E_CONFLICT, "%s is there and is no socket", fresh->sun_path);
+    /* Nobody is told to connect there: a start that did not come to its end left it behind. */
+    return unlink(fresh->sun_path) == 0 || errno == ENOENT
+               ? 0
+               : tl_fail_errno(err, errno, "can't remove the old socket %s", fresh->sun_path);
+}
+
 int listen_unix(const char *path, struct tl_error *err)
 {
-    struct sockaddr_un sun = {.sun_family = AF_UNIX};
-    int fd;
+    struct sockaddr_un sun = {.sun_family = AF_UNIX}, fresh;
+    int fd, why;
 
     if (!tl_str_copy(tl_str(path), sun.sun_path, sizeof sun.sun_path))
         return tl_fail(err, TL_E_USAGE, "socket %s: the path is too long", path);
-    if (clear_path(&sun, err) < 0)
+    if (clear_path(&sun, err) < 0 || new_name(&sun, &fresh, err) < 0)
         return -1;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return tl_fail_errno(err, errno, "a socket");
     /*
-     * bind makes the file with the socket's own mode less the umask: it is never open to more than it shall
-     * be.
+     * bind gives the file the socket's own mode less the umask, which is the process's and not to be changed beside
+     * other threads. So it gets its mode under another name: under its own it is complete, and answered, from the
+     * first instant on.
      */
-    if (fchmod(fd, SOCKET_MODE) == 0 && bind(fd, (const struct sockaddr *)&sun, sizeof sun) == 0 &&
-        chmod(path, SOCKET_MODE) == 0 && listen(fd, BACKLOG) == 0)
-        return fd;
+    if (fchmod(fd, SOCKET_MODE) == 0 && bind(fd, (const struct sockaddr *)&fresh, sizeof fresh) == 0) {
+        if (chmod(fresh.sun_path, SOCKET_MODE) == 0 && listen(fd, BACKLOG) == 0 &&
+            rename(fresh.sun_path, path) == 0)
+            return fd;
+        why = errno;
+        unlink(fresh.sun_path);
+        errno = why;
+    }
     tl_fail_errno(err, errno, "can't listen on socket %s", path);
     close(fd);
     return -1;

@@ -8,7 +8,8 @@
 enum { LISTEN_ADDRESS_TEXT = 96 };
 
 /*
- * A Unix socket of mode 0660 from its first instant on. A file left behind is replaced when nobody answers
+ * A Unix socket of mode 0666 from its first instant on: who may do what is told by who asks. It is made beside its
+ * place, as path.new. A file left behind is replaced when nobody answers
  * there; TL_E_CONFLICT when somebody does. -1.
  */
 int listen_unix(const char *path, struct tl_error *err) TL_MUST_CHECK;
