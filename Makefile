@@ -24,7 +24,7 @@ export BUILD
 
 # --- flags ----------------------------------------------------------------------------------------------------
 
-LIBRARIES := rdkafka libmicrohttpd jansson sqlite3 inih libcurl readline libsystemd libxxhash libpq
+LIBRARIES := rdkafka libmicrohttpd jansson sqlite3 inih libcurl readline libsystemd libxxhash libpq libcrypto
 TEST_LIBRARIES := cmocka
 
 # Without the feature macros that readline asks for: _GNU_SOURCE covers them.

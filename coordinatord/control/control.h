@@ -64,6 +64,11 @@ int control_cluster_remove(struct control *c, const char *cluster, struct tl_err
 
 /* --- tenants --- */
 
+/*
+ * TL_E_NOT_FOUND, in the words that are used of every tenant that is not there: one that is not the asker's must not
+ * be told from it.
+ */
+int control_no_tenant(struct tl_error *err) TL_COLD;
 int control_tenants(struct control *c, int limit, const char *cursor, json_t **answer,
                     struct tl_error *err) TL_MUST_CHECK;
 /*
@@ -142,8 +147,8 @@ int control_drop(struct control *c, const char *tenant, const char *table, const
 
 /* --- uploads --- */
 
-int control_upload_create(struct control *c, const char *tenant, const json_t *request, json_t **answer,
-                          struct tl_error *err) TL_MUST_CHECK;
+int control_upload_create(struct control *c, const char *tenant, const json_t *request, const char *who,
+                          json_t **answer, struct tl_error *err) TL_MUST_CHECK;
 struct upload_query {
     const char *table;  /* NULL: any */
     const char *state;  /* NULL: any */

@@ -100,6 +100,20 @@ static const char *const migrations[] = {
     " tenant TEXT PRIMARY KEY,"
     " epoch INTEGER NOT NULL) WITHOUT ROWID;"
     "INSERT INTO epochs SELECT tenant, epoch FROM tenants;",
+
+    /* Who asks. */
+    "CREATE TABLE tokens("
+    " token TEXT PRIMARY KEY,"
+    " hash TEXT NOT NULL UNIQUE,"
+    " role TEXT NOT NULL,"
+    " tenant TEXT REFERENCES tenants ON DELETE CASCADE," /* null: all */
+    " label TEXT NOT NULL,"
+    " created_by TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " expires_ms INTEGER NOT NULL," /* 0: never */
+    " CHECK((role='admin')=(tenant IS NULL))) WITHOUT ROWID;"
+    "CREATE INDEX tokens_by_tenant ON tokens(tenant, token);"
+    "ALTER TABLE uploads ADD COLUMN who TEXT NOT NULL DEFAULT '';",
 };
 
 void store_lock(struct store *s)

@@ -10,12 +10,13 @@
 #ifndef COORDINATORD_CONTROL_STORE_H
 #define COORDINATORD_CONTROL_STORE_H
 
+#include "coordinatord/control/secret.h"
 #include "coordinatord/control/upload.h"
 #include "shared/schema/schema.h"
 
 struct store;
 
-enum { STORE_WHO_MAX = 64 };
+enum { STORE_WHO_MAX = UPLOAD_WHO_MAX };
 
 /* Makes the file when it is not there and brings an older one up to date; a newer one is refused. */
 struct store *store_open(const char *path, struct tl_error *err);
@@ -109,6 +110,46 @@ int store_tenant_remove(struct store *s, const char *tenant, struct tl_error *er
 /* By name. each may take over the texts of the row (and sets them to NULL then); it must not call the store. */
 int store_tenants(struct store *s, int (*each)(void *app, struct tenant_row *row, struct tl_error *err),
                   void *app, struct tl_error *err) TL_MUST_CHECK;
+
+/* --- tokens --- */
+
+enum token_role {
+#define X(symbol, name) TOKEN_##symbol,
+#include "coordinatord/control/token_roles.def"
+#undef X
+    TOKEN_ROLES
+};
+
+const char *token_role_name(enum token_role role);
+bool token_role_parse(const char *name, enum token_role *role) TL_MUST_CHECK;
+
+enum { TOKEN_LABEL_MAX = 40 }; /* bytes; with the id it fits into a `who` */
+
+struct token_row {
+    char token[SECRET_ID_TEXT];
+    char hash[SECRET_HASH_TEXT];
+    enum token_role role;
+    char tenant[TL_TENANT_MAX + 1]; /* "": all, of an admin */
+    char label[TOKEN_LABEL_MAX + 1];
+    char created_by[STORE_WHO_MAX];
+    int64_t created_ms;
+    int64_t expires_ms; /* 0: never */
+};
+
+/* Also forgets those that expired long ago. TL_E_REFUSED: there are too many. */
+int store_token_add(struct store *s, const struct token_row *row, struct tl_error *err) TL_MUST_CHECK;
+/* 1, or 0. Expired ones are there, too. */
+int store_token_by_hash(struct store *s, const char *hash, struct token_row *out,
+                        struct tl_error *err) TL_MUST_CHECK;
+int store_token_find(struct store *s, const char *token, struct token_row *out,
+                     struct tl_error *err) TL_MUST_CHECK;
+/* Ids after `after`, ascending; tenant NULL: all. each must not call the store. */
+int store_tokens(struct store *s, const char *tenant, const char *after, int limit,
+                 int (*each)(void *app, const struct token_row *row, struct tl_error *err), void *app,
+                 struct tl_error *err) TL_MUST_CHECK;
+/* 1, or 0 when there is none; with a tenant (not NULL) only one of it. */
+int store_token_remove(struct store *s, const char *token, const char *tenant,
+                       struct tl_error *err) TL_MUST_CHECK;
 
 /* --- tables and versions --- */
 

@@ -30,12 +30,12 @@ static int insert(struct store *s, struct upload *u, struct tl_error *err)
     if (rc == 1)
         return tl_fail(err, TL_E_CONFLICT, "upload %s exists already", u->id);
     if (rc < 0 || table_open(s, u, err) < 0 ||
-        store_run(s, ST_UPLOAD_ADD, err, "tttiiitttiiiiiiiiiidiittttt", u->tenant, u->id, u->table,
+        store_run(s, ST_UPLOAD_ADD, err, "tttiiitttiiiiiiiiiidiitttttt", u->tenant, u->id, u->table,
                   u->table_id, (int64_t)u->version, (int64_t)u->partitions, upload_state_name(u->state),
                   wish_name(u), u->reason, u->rows_read, u->rows_applied, u->rows_rejected, u->errors_stored,
                   u->bytes_sent, u->bytes_total, u->started_ms, u->finished_ms, u->change, u->max_errors_rows,
                   u->max_errors_percent, (int64_t)u->resumable, u->batch_bytes, u->dialect, u->header,
-                  u->files, u->content, u->options) < 0)
+                  u->files, u->content, u->options, u->who) < 0)
         return -1;
     u->rowid = sqlite3_last_insert_rowid(s->db);
     return 0;
@@ -120,6 +120,7 @@ static int read_row(sqlite3_stmt *st, struct upload *u, struct tl_error *err)
     u->max_errors_percent = sqlite3_column_double(st, 20);
     u->resumable = sqlite3_column_int(st, 21) != 0;
     u->batch_bytes = sqlite3_column_int64(st, 22);
+    store_text(st, 28, u->who, sizeof u->who);
     if (store_text_dup(st, 23, &u->dialect, err) < 0 || store_text_dup(st, 24, &u->header, err) < 0)
         return -1;
     if (store_text_dup(st, 25, &u->files, err) < 0 || store_text_dup(st, 26, &u->content, err) < 0)

@@ -94,12 +94,17 @@ void tenants_free(struct control *c)
     atomic_store(&c->tenants, NULL);
 }
 
+int control_no_tenant(struct tl_error *err)
+{
+    return tl_fail(err, TL_E_NOT_FOUND, "no such tenant");
+}
+
 struct tenant *tenant_find_any(struct control *c, const char *name, struct tl_error *err)
 {
     for (struct tenant *t = atomic_load(&c->tenants); t; t = atomic_load(&t->next))
         if (!atomic_load(&t->gone) && strcmp(t->name, name) == 0)
             return t;
-    tl_fail(err, TL_E_NOT_FOUND, "no such tenant");
+    control_no_tenant(err);
     return NULL;
 }
 
@@ -109,7 +114,7 @@ struct tenant *tenant_find(struct control *c, const char *name, struct tl_error 
 
     if (!t || !atomic_load(&t->removing))
         return t;
-    tl_fail(err, TL_E_NOT_FOUND, "no such tenant");
+    control_no_tenant(err);
     return NULL;
 }
 
@@ -146,7 +151,7 @@ int tenant_usable(struct control *c, struct tenant *t, struct tl_error *err)
            control_wait(c, &c->settled, deadline))
         ;
     if (atomic_load(&t->removing))
-        rc = tl_fail(err, TL_E_NOT_FOUND, "no such tenant");
+        rc = control_no_tenant(err);
     else if (t->broken)
         rc = tl_fail(err, TL_E_FATAL, "tenant \"%s\" can't be used: %s", t->name, t->trouble);
     else if (!t->ready)

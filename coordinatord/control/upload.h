@@ -28,7 +28,7 @@ enum upload_state {
     UPLOAD_STATES
 };
 
-enum { UPLOAD_REASON_MAX = 400 };
+enum { UPLOAD_REASON_MAX = 400, UPLOAD_WHO_MAX = 64 };
 
 struct upload {
     int64_t rowid; /* order of creation */
@@ -59,7 +59,8 @@ struct upload {
     char *files;   /* JSON: [{"name","path","bytes","fingerprint"}] */
     char *
         content; /* the files' fingerprints together; "" when it can't be told whether another has the same */
-    char *options; /* JSON, as the client gave it, for the client that resumes; may be NULL */
+    char *options;            /* JSON, as the client gave it, for the client that resumes; may be NULL */
+    char who[UPLOAD_WHO_MAX]; /* who began it; "": from a time when that was not kept */
 };
 
 void upload_init(struct upload *u);

@@ -45,15 +45,16 @@ json_t *upload_to_json(const struct upload *u, const char *waiting)
     json_t *total = u->bytes_total < 0 ? json_null() : json_integer(u->bytes_total);
 
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:s?, s:s?, s:o, s:I, s:b}",
+        "{s:s, s:s, s:s, s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:s?, s:o, s:s?, s:s?, s:o, s:I, "
+        "s:b}",
         "upload", u->id, "tenant", u->tenant, "table", u->table, "table_id", (json_int_t)u->table_id,
         "version", (int)u->version, "state", upload_state_name(u->state), "rows_read",
         (json_int_t)u->rows_read, "rows_applied", (json_int_t)u->rows_applied, "rows_rejected",
         (json_int_t)u->rows_rejected, "errors_stored", (json_int_t)u->errors_stored, "bytes_sent",
-        (json_int_t)u->bytes_sent, "bytes_total", total, "started_at", time_json(u->started_ms),
-        "finished_at", time_json(u->finished_ms), "reason", u->reason[0] ? u->reason : NULL, "waiting",
-        waiting && *waiting ? waiting : NULL, "files", file_names(u), "change", (json_int_t)u->change,
-        "resumable", (int)u->resumable);
+        (json_int_t)u->bytes_sent, "bytes_total", total, "started_at", time_json(u->started_ms), "started_by",
+        u->who[0] ? u->who : NULL, "finished_at", time_json(u->finished_ms), "reason",
+        u->reason[0] ? u->reason : NULL, "waiting", waiting && *waiting ? waiting : NULL, "files",
+        file_names(u), "change", (json_int_t)u->change, "resumable", (int)u->resumable);
 }
 
 /* Under the lock. */
@@ -220,7 +221,7 @@ static json_t *add_upload(struct control *c, struct tenant *t, struct upload *u,
     control_lock(c);
     u->change = control_next_change(c);
     if (atomic_load(&t->removing)) {
-        tl_fail(err, TL_E_NOT_FOUND, "no such tenant");
+        control_no_tenant(err);
     } else if (c->nlive >= LIVE_MAX) {
         tl_fail(err, TL_E_REFUSED, "there are %d unfinished uploads already", LIVE_MAX);
     } else if (t->max_uploads && t->nlive >= t->max_uploads) {
@@ -301,8 +302,8 @@ static int create(struct control *c, struct tenant *t, struct upload *u, const j
     return rc;
 }
 
-int control_upload_create(struct control *c, const char *tenant, const json_t *request, json_t **answer,
-                          struct tl_error *err)
+int control_upload_create(struct control *c, const char *tenant, const json_t *request, const char *who,
+                          json_t **answer, struct tl_error *err)
 {
     struct tenant *t = tenant_find(c, tenant, err);
     struct upload u;
@@ -313,6 +314,7 @@ int control_upload_create(struct control *c, const char *tenant, const json_t *r
     upload_init(&u);
     memcpy(u.tenant, t->name, sizeof u.tenant);
     u.partitions = t->partitions;
+    snprintf(u.who, sizeof u.who, "%s", who);
     rc = create(c, t, &u, request, answer, err);
     upload_release(&u);
     return rc;

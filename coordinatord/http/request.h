@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "coordinatord/control/control.h"
+#include "coordinatord/control/tokens.h"
 #include "shared/base/buf.h"
 #include "shared/base/error.h"
 #include "shared/base/log.h"
@@ -16,8 +17,7 @@
 enum {
     REQUEST_PARAMS = 3,
     REQUEST_PARAM_MAX = 127, /* bytes of one part of a path; no name is longer */
-    REQUEST_BODY_MAX = 4 * 1024 * 1024,
-    REQUEST_WHO_MAX = 64
+    REQUEST_BODY_MAX = 4 * 1024 * 1024
 };
 
 struct MHD_Connection;
@@ -36,6 +36,7 @@ struct reply {
     json_t *json;               /* owned; NULL: no body, or a stream */
     struct reply_stream stream; /* next NULL: none */
     char etag[64];              /* with its quotes; "" none */
+    bool secret;                /* nobody may keep it */
 };
 
 struct request {
@@ -43,8 +44,8 @@ struct request {
     struct tl_log *log;
     struct MHD_Connection *connection;
     char param[REQUEST_PARAMS][REQUEST_PARAM_MAX + 1]; /* the path's parts in braces, in order */
-    char who[REQUEST_WHO_MAX];
-    json_t *body; /* owned; NULL when the method has none */
+    struct identity by;                                /* who asks; nobody on an open route */
+    json_t *body;                                      /* owned; NULL when the method has none */
     unsigned
         refusal_status; /* set by a handler whose failure has another status than its code's; 0 otherwise */
     struct reply reply;

@@ -24,8 +24,8 @@ int clusters_add(struct request *r, struct tl_error *err)
 {
     json_t *answer;
 
-    return control_cluster_add(r->control, r->body, r->who, &answer, err) < 0 ? -1
-                                                                              : reply_json(r, 201, answer);
+    return control_cluster_add(r->control, r->body, r->by.who, &answer, err) < 0 ? -1
+                                                                                 : reply_json(r, 201, answer);
 }
 
 int clusters_patch(struct request *r, struct tl_error *err)

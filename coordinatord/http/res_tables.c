@@ -23,7 +23,7 @@ int tables_define(struct request *r, struct tl_error *err)
 {
     struct table_answer t;
 
-    if (control_define(r->control, r->param[0], r->body, r->who, &t, err) < 0)
+    if (control_define(r->control, r->param[0], r->body, r->by.who, &t, err) < 0)
         return -1;
     return reply_table(r, t.created ? 201 : 200, &t);
 }
@@ -94,7 +94,7 @@ int tables_alter(struct request *r, struct tl_error *err)
     struct table_match match = {.matches = if_match, .app = r};
     struct table_answer t;
 
-    if (control_alter(r->control, r->param[0], r->param[1], r->body, r->who, &match, &t, err) == 0)
+    if (control_alter(r->control, r->param[0], r->param[1], r->body, r->by.who, &match, &t, err) == 0)
         return reply_table(r, 200, &t);
     if (match.mismatch)
         r->refusal_status = 412;
@@ -105,7 +105,7 @@ int tables_drop(struct request *r, struct tl_error *err)
 {
     struct table_match match = {.matches = if_match, .app = r};
 
-    if (control_drop(r->control, r->param[0], r->param[1], r->who, &match, err) == 0)
+    if (control_drop(r->control, r->param[0], r->param[1], r->by.who, &match, err) == 0)
         return reply_json(r, 204, NULL);
     if (match.mismatch)
         r->refusal_status = 412;

@@ -17,15 +17,18 @@ int tenants_get(struct request *r, struct tl_error *err)
 {
     json_t *answer;
 
-    return control_tenant(r->control, r->param[0], true, &answer, err) < 0 ? -1 : reply_json(r, 200, answer);
+    return control_tenant(r->control, r->param[0], r->by.role == TOKEN_ADMIN, &answer, err) < 0
+               ? -1
+               : reply_json(r, 200, answer);
 }
 
 int tenants_create(struct request *r, struct tl_error *err)
 {
     json_t *answer;
 
-    return control_tenant_create(r->control, r->body, r->who, &answer, err) < 0 ? -1
-                                                                                : reply_json(r, 201, answer);
+    return control_tenant_create(r->control, r->body, r->by.who, &answer, err) < 0
+               ? -1
+               : reply_json(r, 201, answer);
 }
 
 int tenants_patch(struct request *r, struct tl_error *err)

@@ -20,7 +20,7 @@ int uploads_create(struct request *r, struct tl_error *err)
 {
     json_t *answer;
 
-    if (control_upload_create(r->control, r->param[0], r->body, &answer, err) < 0)
+    if (control_upload_create(r->control, r->param[0], r->body, r->by.who, &answer, err) < 0)
         return -1;
     return reply_json(r, 201, answer);
 }

@@ -5,7 +5,13 @@
 
 #include "coordinatord/http/request.h"
 
-enum access { ACCESS_OPEN, ACCESS_TENANT, ACCESS_ADMIN };
+/* The least role that may, or anybody. */
+enum access {
+    ACCESS_OPEN = -1,
+#define X(symbol, name) ACCESS_##symbol = TOKEN_##symbol,
+#include "coordinatord/control/token_roles.def"
+#undef X
+};
 
 struct route {
     const char *method;

@@ -20,6 +20,7 @@
 #include "coordinatord/http/auth.h"
 #include "coordinatord/http/problem.h"
 #include "coordinatord/http/router.h"
+#include "shared/base/clock.h"
 
 enum {
     CONNECTIONS_MAX = 256, /* of each listener */
@@ -27,6 +28,7 @@ enum {
     STACK_BYTES = 1024 * 1024,
     DISCARD_MAX = 4 * REQUEST_BODY_MAX, /* of a body that is too large, before the connection is cut */
     STREAM_BLOCK = 32 * 1024,
+    STREAM_LOOK_MS = 1000, /* so often it is looked whether he who reads it still may */
     STREAM_PIECE_MAX = 64 * 1024 * 1024
 };
 
@@ -34,8 +36,7 @@ struct listener {
     struct http_server *server;
     struct MHD_Daemon *daemon; /* NULL: not there */
     int fd;
-    bool local;    /* a Unix socket */
-    bool trusting; /* loopback of --dev */
+    struct auth_door door;
 };
 
 enum { LISTENER_UNIX, LISTENER_TCP, LISTENERS };
@@ -65,25 +66,6 @@ static void refuse(struct exchange *x, unsigned status)
 {
     x->refused = true;
     x->request.refusal_status = status;
-}
-
-static int check_access(struct exchange *x, struct tl_error *err)
-{
-    struct request *r = &x->request;
-    const union MHD_ConnectionInfo *info;
-
-    if (x->match.route->access == ACCESS_OPEN)
-        return 0;
-    if (x->listener->local) {
-        info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        return info ? auth_unix(info->connect_fd, r->who, err)
-                    : tl_fail(err, TL_E_FATAL, "the connection has no socket");
-    }
-    if (x->listener->trusting && auth_host_is_loopback(request_header(r, "Host"))) {
-        snprintf(r->who, sizeof r->who, "dev");
-        return 0;
-    }
-    return tl_fail(err, TL_E_UNAUTHORIZED, "over TCP a token is needed");
 }
 
 struct query_check {
@@ -158,7 +140,7 @@ static void examine(struct exchange *x, const char *method, const char *url)
     } else if (!x->match.route) {
         tl_fail(&x->err, TL_E_NOT_FOUND, "there is nothing at this path");
         refuse(x, 0);
-    } else if (check_access(x, &x->err) < 0) {
+    } else if (auth_check(r, x->match.route, &x->listener->door, &x->err) < 0) {
         refuse(x, 0);
     } else {
         MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, check_query, &q);
@@ -175,6 +157,9 @@ struct stream {
     struct tl_buf piece;
     size_t sent; /* of piece */
     int more;    /* 1: there may be; 0: no; -1: it failed */
+    struct control *control;
+    struct identity by;
+    int64_t looked_ms;
     struct tl_log *log;
 };
 
@@ -196,6 +181,21 @@ static int stream_fill(struct stream *s, size_t block)
     return rc;
 }
 
+/* A long answer is not a way to go on reading with a token that was revoked. */
+static int stream_look(struct stream *s)
+{
+    struct tl_error err;
+    int64_t now = tl_clock_ms();
+
+    if (now - s->looked_ms < STREAM_LOOK_MS)
+        return 0;
+    s->looked_ms = now;
+    if (auth_again(s->control, &s->by, &err) == 0)
+        return 0;
+    tl_debug(s->log, "http", "a streamed answer was cut off: %s", err.text);
+    return -1;
+}
+
 static ssize_t stream_read(void *app, uint64_t pos, char *out, size_t max)
 {
     struct stream *s = app;
@@ -203,7 +203,7 @@ static ssize_t stream_read(void *app, uint64_t pos, char *out, size_t max)
 
     (void)pos;
     if (s->sent == s->piece.len && s->more == 1)
-        s->more = stream_fill(s, max);
+        s->more = stream_look(s) < 0 ? -1 : stream_fill(s, max);
     if (s->sent == s->piece.len) {
         /* After a failure it is cut off, so that it is not taken for whole: the answer's head is out. */
         return s->more == 0 ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
@@ -236,6 +236,9 @@ static struct MHD_Response *stream_response(struct request *r, struct tl_error *
     s->source = r->reply.stream;
     s->more = 1;
     s->log = r->log;
+    s->control = r->control;
+    s->by = r->by;
+    s->looked_ms = tl_clock_ms();
     r->reply.stream.next = NULL;
     tl_buf_init(&s->piece, STREAM_PIECE_MAX);
     if (s->source.next(s->source.app, &s->piece, err) < 0) {
@@ -276,7 +279,7 @@ static enum MHD_Result queue(struct exchange *x, unsigned status, struct MHD_Res
 
     if (!response)
         return MHD_NO;
-    MHD_add_response_header(response, "Cache-Control", "no-cache");
+    MHD_add_response_header(response, "Cache-Control", x->request.reply.secret ? "no-store" : "no-cache");
     rc = MHD_queue_response(x->request.connection, status, response);
     MHD_destroy_response(response);
     return rc;
@@ -291,7 +294,7 @@ static enum MHD_Result answer_problem(struct exchange *x)
     json_decref(json);
     if (response && status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, "Allow", x->match.allow);
-    if (response && status == MHD_HTTP_UNAUTHORIZED && !x->listener->local)
+    if (response && status == MHD_HTTP_UNAUTHORIZED)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     if (status >= 500)
         tl_debug(x->request.log, "http", "%u: %s", status, x->err.text);
@@ -311,12 +314,27 @@ static int parse_body(struct exchange *x, struct tl_error *err)
     return 0;
 }
 
+/*
+ * Sending a body, and a long poll, take as long as somebody likes: a token has to hold behind them, too. What
+ * changed something is answered, though.
+ */
+static int handle(struct exchange *x)
+{
+    const struct route *route = x->match.route;
+    struct request *r = &x->request;
+
+    if (parse_body(x, &x->err) < 0 || (x->has_body && auth_again(r->control, &r->by, &x->err) < 0) ||
+        route->handler(r, &x->err) < 0)
+        return -1;
+    return strcmp(route->method, "GET") == 0 ? auth_again(r->control, &r->by, &x->err) : 0;
+}
+
 static enum MHD_Result answer(struct exchange *x)
 {
     struct request *r = &x->request;
     struct MHD_Response *response;
 
-    if (x->refused || parse_body(x, &x->err) < 0 || x->match.route->handler(r, &x->err) < 0)
+    if (x->refused || handle(x) < 0)
         return answer_problem(x);
     if (r->reply.stream.next) {
         response = stream_response(r, &x->err);
@@ -434,7 +452,7 @@ static int start_unix(struct http_server *s, struct tl_error *err)
 {
     struct listener *l = &s->listener[LISTENER_UNIX];
 
-    l->local = true;
+    l->door.local = true;
     l->fd = listen_unix(s->options.socket, err);
     return l->fd < 0 ? -1 : start_listener(s, l, err);
 }
@@ -451,7 +469,7 @@ static int start_tcp(struct http_server *s, struct tl_error *err)
         tl_warn(s->options.log, "http", "%s; going on without", err->text);
         return 0;
     }
-    l->trusting = loopback && s->options.dev;
+    l->door.trusting = loopback && s->options.dev;
     return l->fd < 0 ? -1 : start_listener(s, l, err);
 }
 

@@ -40,6 +40,7 @@ HOMES = {
     r"xxhash\.h$": ("shared/wire/",),
     r"readline/": ("cli/",),
     r"libpq-fe\.h$": ("coordinatord/sinks/",),
+    r"openssl/": ("coordinatord/control/secret.c",),
     r"systemd/": ("coordinatord/",),
 }
 

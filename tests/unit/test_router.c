@@ -27,7 +27,7 @@ static void test_parts_of_a_path(void **state)
     assert_true(route_knows_query(m.route, "cursor"));
     route_find("PATCH", "/v1/tenants/acme/tables/orders", &m);
     assert_ptr_equal(m.route->handler, tables_alter);
-    assert_int_equal(m.route->access, ACCESS_TENANT);
+    assert_int_equal(m.route->access, ACCESS_OWNER);
 }
 
 static void test_nothing_there(void **state)
@@ -123,6 +123,28 @@ static void test_loopback_names(void **state)
     assert_false(auth_host_is_loopback(NULL));
 }
 
+static void test_bearer(void **state)
+{
+    (void)state;
+    assert_string_equal(auth_bearer("Bearer x"), "x");
+    assert_string_equal(auth_bearer("bearer   x y"), "x y");
+    assert_string_equal(auth_bearer("Bearer "), "");
+    assert_null(auth_bearer("Bearer"));
+    assert_null(auth_bearer("Bearerx"));
+    assert_null(auth_bearer("Basic x"));
+    assert_null(auth_bearer(""));
+}
+
+/* A role that stood below another by mistake would open what it must not. */
+static void test_roles_in_order(void **state)
+{
+    (void)state;
+    assert_true(ACCESS_OPEN < ACCESS_READER);
+    assert_true(ACCESS_READER < ACCESS_UPLOADER);
+    assert_true(ACCESS_UPLOADER < ACCESS_OWNER);
+    assert_true(ACCESS_OWNER < ACCESS_ADMIN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +156,8 @@ int main(void)
         cmocka_unit_test(test_query),
         cmocka_unit_test(test_etags),
         cmocka_unit_test(test_loopback_names),
+        cmocka_unit_test(test_bearer),
+        cmocka_unit_test(test_roles_in_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
