@@ -62,7 +62,8 @@ static const char *advice(const struct tl_error *err)
         return "nothing is lost: run the command again when it can be reached, "
                "or say where it is ('tload help')";
     case TL_E_UNAUTHORIZED:
-        return "give a token with --token-file, or be root or the coordinator's own user on its Unix socket";
+        return "give a token with --token-file, or be root or the coordinator's own user on its Unix socket; "
+               "'tload token create' makes one";
     default:
         return NULL;
     }

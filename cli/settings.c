@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "shared/base/ini.h"
 #include "shared/base/str.h"
@@ -130,6 +131,25 @@ void settings_release(struct settings *s)
     }
 }
 
+/*
+ * A file that everybody can read is no secret. Its group may: that is how a service shares one; and what is no file
+ * (a pipe of the shell) is only ours.
+ */
+static int check_private(FILE *f, const char *path, struct tl_error *err)
+{
+    struct stat st;
+
+    if (fstat(fileno(f), &st) < 0)
+        return tl_fail_errno(err, errno, "the token file %s", path);
+    if (S_ISREG(st.st_mode) && (st.st_mode & S_IRWXO))
+        return tl_fail(
+            err, TL_E_REFUSED,
+            "everybody on this machine can use the token file %s (its mode is %04o): 'chmod o= %s', and "
+            "revoke the token if that was so for long",
+            path, (unsigned)(st.st_mode & 07777), path);
+    return 0;
+}
+
 int settings_token(const struct settings *s, char **token, struct tl_error *err)
 {
     char line[TOKEN_MAX];
@@ -142,6 +162,10 @@ int settings_token(const struct settings *s, char **token, struct tl_error *err)
     f = fopen(s->token_file, "re");
     if (!f)
         return tl_fail_errno(err, errno, "the token file %s", s->token_file);
+    if (check_private(f, s->token_file, err)) {
+        fclose(f);
+        return -1;
+    }
     if (!fgets(line, sizeof line, f))
         line[0] = '\0';
     if (ferror(f)) {

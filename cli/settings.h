@@ -24,7 +24,10 @@ int settings_load(struct settings *s, const struct args *args, const char *syste
                   struct tl_error *err) TL_MUST_CHECK;
 void settings_release(struct settings *s);
 
-/* Reads the first line of the token file into *token (malloc'ed; NULL when no file is set). */
+/*
+ * Reads the first line of the token file into *token (malloc'ed; NULL when no file is set). TL_E_REFUSED for a file
+ * that everybody can read or write.
+ */
 int settings_token(const struct settings *s, char **token, struct tl_error *err) TL_MUST_CHECK;
 
 #endif

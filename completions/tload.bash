@@ -17,7 +17,7 @@ _tload()
         -*) ;;
         *) command+=${command:+ }${COMP_WORDS[i]}
             case $command in
-            tenant | cluster) ;;
+            tenant | cluster | token) ;;
             *) break ;;
             esac ;;
         esac
@@ -70,12 +70,16 @@ _tload()
     'cluster add --bootstrap') return ;;
     'cluster add --max-partitions') return ;;
     'cluster add --property' | 'cluster add -X') return ;;
+    'token create --role') words='reader uploader owner admin' ;;
+    'token create --expires') return ;;
+    'token create --label') return ;;
+    'token create --output' | 'token create -o') files=1 ;;
     *' --coordinator') return ;;
     *' --tenant') return ;;
     *' --token-file') files=1 ;;
     *) case "$command $cur" in
     ' -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    ' '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors tenant cluster help version' ;;
+    ' '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors tenant cluster token help version' ;;
     'define-table -'*) words='--key --schema --infer --from-sink --adopt --yes --header --format --delimiter --quote --null --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tables -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'describe -'*) words='--version --history --diff --coordinator --tenant --token-file --json --quiet --help ' ;;
@@ -109,13 +113,21 @@ _tload()
     'cluster drain '*) return ;;
     'cluster remove -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'cluster remove '*) return ;;
+    'token create -'*) words='--role --expires --label --output --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'token create '*) return ;;
+    'token list -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'token list '*) return ;;
+    'token revoke -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'token revoke '*) return ;;
     'help -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    'help '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors tenant cluster help version' ;;
+    'help '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors tenant cluster token help version' ;;
     'version -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tenant -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tenant '*) words='create list show set remove' ;;
     'cluster -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'cluster '*) words='add list show drain remove' ;;
+    'token -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'token '*) words='create list revoke' ;;
     esac ;;
     esac
     if [[ $files ]]; then

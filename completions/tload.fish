@@ -119,7 +119,18 @@ complete -c tload -n '__fish_seen_subcommand_from cluster; and __fish_seen_subco
 
 complete -c tload -n '__fish_seen_subcommand_from cluster; and not __fish_seen_subcommand_from add list show drain remove' -a remove -d 'forget a cluster that no tenant lives on'
 
+complete -c tload -n __fish_use_subcommand -a token -d 'what those show who are not trusted for where they come from'
+complete -c tload -n '__fish_seen_subcommand_from token; and not __fish_seen_subcommand_from create list revoke' -a create -d 'make a token, and show its secret this once'
+complete -c tload -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from create' -l role -x -a 'reader uploader owner admin' -d 'what it may do: reader, uploader, owner or admin'
+complete -c tload -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from create' -l expires -x -d 'it ends in so many s, m, h, d or w, as in 30d; by default never'
+complete -c tload -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from create' -l label -x -d 'what it is for; shown wherever it did something'
+complete -c tload -n '__fish_seen_subcommand_from token; and __fish_seen_subcommand_from create' -s o -l output -r -F -d 'a new file for the secret, of mode 0600'
+
+complete -c tload -n '__fish_seen_subcommand_from token; and not __fish_seen_subcommand_from create list revoke' -a list -d 'list the tokens: what each may, whose it is, who made it'
+
+complete -c tload -n '__fish_seen_subcommand_from token; and not __fish_seen_subcommand_from create list revoke' -a revoke -d 'end a token, at once'
+
 complete -c tload -n __fish_use_subcommand -a help -d 'show the commands, or one command\'s options and examples'
-complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe alter drop-table upload resume cancel status uploads wait errors tenant cluster help version'
+complete -c tload -n '__fish_seen_subcommand_from help' -a 'define-table tables describe alter drop-table upload resume cancel status uploads wait errors tenant cluster token help version'
 
 complete -c tload -n __fish_use_subcommand -a version -d 'show the version'

@@ -5,7 +5,8 @@
 
 enum { CALL_MS = 30 * 1000, CHANGE_MS = 120 * 1000, PATH_MAX_BYTES = 16 << 10 };
 
-static const char *const members[] = {[ADMIN_CLUSTERS] = "clusters", [ADMIN_TENANTS] = "tenants"};
+static const char *const members[] = {
+    [ADMIN_CLUSTERS] = "clusters", [ADMIN_TENANTS] = "tenants", [ADMIN_TOKENS] = "tokens"};
 
 /* name NULL: of the list. */
 static int start_path(struct tl_buf *b, enum admin what, const char *name, struct tl_error *err)
@@ -46,6 +47,27 @@ int admin_list(struct coordinator *c, enum admin what, coordinator_each *each, v
 
     if (!rc)
         rc = coordinator_pages(c, path.data, members[what], each, app, err);
+    tl_buf_release(&path);
+    return rc;
+}
+
+int admin_tokens(struct coordinator *c, const char *tenant, coordinator_each *each, void *app,
+                 struct tl_error *err)
+{
+    struct tl_buf path;
+    int rc = start_path(&path, ADMIN_TOKENS, NULL, err);
+
+    if (!rc && tenant) {
+        int full = tl_buf_append_z(&path, "?tenant=");
+
+        if (!full)
+            full = tl_http_escape(&path, tenant);
+        if (!full)
+            full = tl_buf_terminate(&path);
+        rc = full ? tl_buf_fail(full, &path, "the path of the request", err) : 0;
+    }
+    if (!rc)
+        rc = coordinator_pages(c, path.data, members[ADMIN_TOKENS], each, app, err);
     tl_buf_release(&path);
     return rc;
 }

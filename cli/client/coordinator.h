@@ -59,7 +59,7 @@ int coordinator_uploads(struct coordinator *c, const char *table, const char *st
  */
 int coordinator_call(struct coordinator *c, const char *method, const char *path, const json_t *body, int ms,
                      json_t **out, struct tl_error *err) TL_MUST_CHECK;
-/* The objects of the list that is called `member`, page by page. path has no query. */
+/* The objects of the list that is called `member`, page by page; path may have a query. */
 int coordinator_pages(struct coordinator *c, const char *path, const char *member, coordinator_each *each,
                       void *app, struct tl_error *err) TL_MUST_CHECK;
 

@@ -497,6 +497,103 @@ class Tokens(IdentityCase):
         return self.coordinator.log
 
 
+class CommandLine(IdentityCase):
+    def create(self, *arguments, **options):
+        return self.tload("token", "create", *arguments, **options)
+
+    def url(self):
+        return "http://%s:%d" % self.tcp_address()
+
+    def test_made_used_listed_revoked(self):
+        made = self.create("--role", "owner", "--tenant", OWN, "--expires", "12h", "--label", "of a test")
+        secret = made.stdout.strip()
+        self.assertRegex(made.stdout, r"^tload_[0-9a-f]{64}\n$")
+        self.assertIn(f"owner of tenant {OWN}", made.stderr)
+        self.assertNotIn(secret, made.stderr)
+        path = self.token_file({"secret": secret})
+        over_tcp = ("--coordinator", self.url(), "--tenant", OWN, "--token-file", path)
+        self.assertIn(TABLE, self.tload(*over_tcp, "tables").stdout)
+        self.assertIn(TABLE, self.tload("--coordinator", self.url(), "--tenant", OWN, "tables",
+                                        env={"TLOAD_TOKEN_FILE": path}).stdout)
+        self.tload(*over_tcp, "define-table", "mine", "id int", "--key", "id")
+        listed = [json.loads(line) for line in self.tload("--json", *over_tcp, "token", "list").stdout.splitlines()]
+        mine = next(t for t in listed if t["label"] == "of a test")
+        self.assertEqual({t["tenant"] for t in listed}, {OWN})
+        self.assertIn(mine["token"], self.tload("describe", "mine", "--tenant", OWN, "--history").stdout)
+        table = self.tload(*over_tcp, "token", "list").stdout
+        for word in (mine["token"], "owner", OWN, "of a test", "EXPIRES", mine["expires_at"]):
+            self.assertIn(word, table)
+        self.assertNotIn(secret, table)
+        self.tload("token", "revoke", mine["token"])
+        done = self.tload(*over_tcp, "tables", exit=2)
+        self.assertIn("a token is needed", done.stderr)
+        self.tload("token", "revoke", mine["token"], exit=2)
+
+    def test_into_a_file(self):
+        path = os.path.join(self.dir, "new.token")
+        made = self.create("--role", "reader", "--tenant", OWN, "-o", path)
+        self.assertEqual(made.stdout, "")
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        self.tload("--coordinator", self.url(), "--tenant", OWN, "--token-file", path, "tables")
+        before = pathlib.Path(path).read_bytes()
+        self.create("--role", "reader", "--tenant", OWN, "-o", path, exit=None)
+        self.assertEqual(pathlib.Path(path).read_bytes(), before, "what is there is not written over")
+        other = os.path.join(self.dir, "other.token")
+        self.create("--role", "reader", "--tenant", ABSENT, "-o", other, exit=2)
+        self.assertFalse(os.path.exists(other))
+        shown = json.loads(self.tload("--json", "token", "create", "--role", "admin", "-o", other).stdout)
+        self.assertNotIn("secret", shown)
+        self.assertIsNone(shown["tenant"])
+
+    def test_misused(self):
+        for arguments in (("create",), ("create", "--role", "king"), ("create", "--role", "reader", "x"), ("make",),
+                          ("create", "--role", "admin", "--tenant", OWN), ("revoke",), ("list", "x"), (),
+                          ("create", "--role", "reader", "--expires", "soon"), ("list", "--role", "reader"),
+                          ("create", "--role", "reader", "--expires", "0d"), ("revoke", "tload_0123")):
+            with self.subTest(arguments=arguments):
+                done = self.tload("token", *arguments, exit=2)
+                self.assertEqual(done.stdout, "")
+                self.assertNotIn("tload_0123", done.stderr)
+
+    def test_a_file_that_everybody_can_read(self):
+        path = self.token_file(self.token("reader"), mode=0o644)
+        done = self.tload("--tenant", OWN, "--token-file", path, "tables", exit=2)
+        self.assertIn("everybody", done.stderr)
+        self.assertIn("chmod", done.stderr)
+        os.chmod(path, 0o640)
+        self.tload("--tenant", OWN, "--token-file", path, "tables")
+
+    def test_each_role_at_work(self):
+        """What the manual says of them, by the commands that they are for."""
+        path = self.write("a.csv", "id\n1\n")
+        self.tload("--tenant", OWN, "define-table", "scratch", "id int", "--key", "id")
+        commands = {
+            "reader": [("tables",), ("describe", TABLE), ("uploads",), ("status", UPLOAD), ("errors", UPLOAD)],
+            "uploader": [("upload", path, "--table", TABLE), ("upload", path, "--table", TABLE, "--once")],
+            "owner": [("define-table", "roles", "id int", "--key", "id"), ("alter", "roles", "--add", "v text"),
+                      ("drop-table", "scratch", "--yes"), ("token", "list"), ("token", "create", "--role", "reader")],
+        }
+        for at, role in enumerate(commands):
+            token = self.token_file(self.token(role), role)
+            for needed, listed in enumerate(commands.values()):
+                for command in listed:
+                    with self.subTest(role=role, command=command):
+                        done = self.tload("--coordinator", self.url(), "--tenant", OWN, "--token-file", token, *command,
+                                          exit=0 if at >= needed else 2)
+                        if at < needed:
+                            self.assertIn(f"not for a token of role {role}", done.stderr)
+
+    def test_not_among_the_processes(self):
+        """While it is used, no other user sees it."""
+        token = self.token("reader")
+        path = self.token_file(token)
+        waiting = self.tload_start("--coordinator", self.url(), "--tenant", OWN, "--token-file", path, "wait", UPLOAD)
+        wait_until(lambda: waiting.stderr, what="the waiting")
+        for name in ("cmdline", "environ"):
+            content = pathlib.Path(f"/proc/{waiting.pid}/{name}").read_bytes()
+            self.assertNotIn(token["secret"].encode(), content)
+
+
 @unittest.skipUnless(os.geteuid() == 0, "only root can be somebody else")
 class OtherUser(IdentityCase):
     NOBODY = 65534

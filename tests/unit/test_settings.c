@@ -143,6 +143,7 @@ static void test_files_are_checked(void **state)
 static void test_token(void **state)
 {
     struct home *h = *state;
+    static const mode_t open_to_all[] = {0644, 0604, 0602, 0666};
     struct settings s = {.token_file = (char *)""};
     struct tl_error err = {0};
     char *token;
@@ -151,6 +152,12 @@ static void test_token(void **state)
     assert_null(token);
     s.token_file = h->user;
     write_file(h->user, "secret \nmore\n");
+    for (size_t i = 0; i < TL_ARRAY_LEN(open_to_all); i++) {
+        assert_int_equal(chmod(h->user, open_to_all[i]), 0);
+        assert_int_equal(settings_token(&s, &token, &err), -1);
+        assert_non_null(strstr(err.text, "everybody on this machine"));
+    }
+    assert_int_equal(chmod(h->user, 0640), 0);
     assert_int_equal(settings_token(&s, &token, &err), 0);
     assert_string_equal(token, "secret");
     free(token);
