@@ -124,6 +124,7 @@ int upload_print(struct output *out, const json_t *u, struct tl_error *err)
         print_count(out, "applied", u, "rows_applied", err) ||
         print_count(out, "rejected", u, "rows_rejected", err) || print_bytes(out, u, err) ||
         print_labelled(out, "started", upload_text(u, "started_at"), err) ||
+        print_labelled(out, "by", upload_text(u, "started_by"), err) ||
         print_labelled(out, "finished", upload_text(u, "finished_at"), err))
         return -1;
     json_array_foreach(json_object_get(u, "files"), i, file)

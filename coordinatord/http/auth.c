@@ -48,22 +48,29 @@ static int by_token(struct request *r, const char *header, struct tl_error *err)
     return rc == 0 ? unauthorized(err) : rc < 0 ? -1 : 0;
 }
 
-/* What the kernel says of the other end. */
+int auth_peer(int fd, uid_t *uid, struct tl_error *err)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+        return tl_fail_errno(err, errno, "who is at the other end of the socket");
+    *uid = peer.uid;
+    return peer.uid == 0 || peer.uid == geteuid();
+}
+
 static int by_socket(struct request *r, struct tl_error *err)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection,
                                                                    MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct ucred peer;
-    socklen_t len = sizeof peer;
+    uid_t uid = 0;
+    int rc = info ? auth_peer(info->connect_fd, &uid, err)
+                  : tl_fail(err, TL_E_FATAL, "the connection has no socket");
 
-    if (!info)
-        return tl_fail(err, TL_E_FATAL, "the connection has no socket");
-    if (getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-        return tl_fail_errno(err, errno, "who is at the other end of the socket");
-    if (peer.uid != 0 && peer.uid != geteuid())
-        return unauthorized(err);
+    if (rc != 1)
+        return rc == 0 ? unauthorized(err) : -1;
     r->by.role = TOKEN_ADMIN;
-    snprintf(r->by.who, sizeof r->by.who, "uid:%u", (unsigned)peer.uid);
+    snprintf(r->by.who, sizeof r->by.who, "uid:%u", (unsigned)uid);
     return 0;
 }
 

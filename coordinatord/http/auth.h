@@ -13,6 +13,8 @@
 #ifndef COORDINATORD_HTTP_AUTH_H
 #define COORDINATORD_HTTP_AUTH_H
 
+#include <sys/types.h>
+
 #include "coordinatord/http/router.h"
 
 /* Where a request comes in. */
@@ -26,6 +28,8 @@ int auth_check(struct request *r, const struct route *route, const struct auth_d
                struct tl_error *err) TL_MUST_CHECK;
 /* Whether it still holds, for what took its time. TL_E_UNAUTHORIZED. */
 int auth_again(struct control *c, const struct identity *by, struct tl_error *err) TL_MUST_CHECK;
+/* Who is at the other end of a Unix socket: 1 for root and the daemon's own user, 0 for others. -1. */
+int auth_peer(int fd, uid_t *uid, struct tl_error *err) TL_MUST_CHECK;
 /*
  * Whether a Host header names this machine by its loopback: what a browser sends that was lured here does
  * not.

@@ -20,10 +20,12 @@
 #include "coordinatord/http/auth.h"
 #include "coordinatord/http/problem.h"
 #include "coordinatord/http/router.h"
+#include "coordinatord/http/strangers.h"
 #include "shared/base/clock.h"
 
 enum {
     CONNECTIONS_MAX = 256, /* of each listener */
+    STRANGERS_MAX = 128,   /* of these, on the Unix socket */
     IDLE_SECONDS = 90,     /* longer than the longest long poll */
     STACK_BYTES = 1024 * 1024,
     DISCARD_MAX = 4 * REQUEST_BODY_MAX, /* of a body that is too large, before the connection is cut */
@@ -37,6 +39,7 @@ struct listener {
     struct MHD_Daemon *daemon; /* NULL: not there */
     int fd;
     struct auth_door door;
+    struct strangers strangers; /* on the Unix socket */
 };
 
 enum { LISTENER_UNIX, LISTENER_TCP, LISTENERS };
@@ -437,14 +440,18 @@ static TL_PRINTF(2, 0) void on_log(void *app, const char *fmt, va_list ap)
 
 static int start_listener(struct http_server *s, struct listener *l, struct tl_error *err)
 {
+    enum MHD_OPTION notify = l->door.local ? MHD_OPTION_NOTIFY_CONNECTION : MHD_OPTION_END;
+
     l->server = s;
+    l->strangers.max = STRANGERS_MAX;
     l->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
                                      MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG,
                                  0, NULL, NULL, on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
                                  MHD_OPTION_LISTEN_SOCKET, l->fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
                                  NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
                                  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-                                 MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_END);
+                                 MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, notify, strangers_notify,
+                                 &l->strangers, MHD_OPTION_END);
     return l->daemon ? 0 : tl_fail(err, TL_E_FATAL, "the HTTP server does not start");
 }
 

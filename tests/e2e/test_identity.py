@@ -621,6 +621,31 @@ class OtherUser(IdentityCase):
         self.assertEqual(done.returncode, 2, done)
         self.assertIn("no such tenant", done.stderr)
 
+    def test_strangers_do_not_shut_out_root(self):
+        """One user opens as many connections as he can get, and keeps them."""
+        script = ("import socket, sys, time\n"
+                  "all = []\n"
+                  "while len(all) < 400:\n"
+                  "    s = socket.socket(socket.AF_UNIX)\n"
+                  "    try:\n"
+                  "        s.settimeout(30); s.connect(sys.argv[1]); all.append(s)\n"
+                  "    except BlockingIOError:\n"  # the queue of those that wait is full for a moment
+                  "        time.sleep(0.01); continue\n"
+                  "    if len(all) < 100:\n"
+                  "        s.sendall(b'GET /livez HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')\n"
+                  "        assert s.recv(1000).startswith(b'HTTP/1.1 200')\n"
+                  "print('open', flush=True); sys.stdin.read()")
+        with subprocess.Popen(["python3", "-c", script, self.coordinator.socket], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, user=self.NOBODY,
+                              group=self.NOBODY, extra_groups=[]) as stranger:
+            try:
+                self.assertEqual(stranger.stdout.readline(), "open\n")
+                self.tload("tables", timeout=10)
+            finally:
+                stranger.communicate("")
+        # Nor do they stay shut out themselves.
+        self.assertIn("a token is needed", self.as_nobody("tables").stderr)
+
     def test_open_routes(self):
         script = ("import sys; sys.path.insert(0, sys.argv[1])\n"
                   "from tests.lib.harness import UnixHTTPConnection\n"
