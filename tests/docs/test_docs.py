@@ -121,6 +121,7 @@ class Bash(unittest.TestCase):
         self.assertEqual(self.offers("tenant", "--js"), ["--json"])
         self.assertEqual(self.offers("cluster", "add", "--max"), ["--max-partitions"])
         self.assertEqual(self.offers("cluster", "show", ""), [])
+        self.assertEqual(self.offers("token", "create", "--role", "u"), ["uploader"])
 
     def test_options(self):
         self.assertEqual(self.offers("-q", "upload", "--del"), ["--delimiter"])

@@ -9,7 +9,6 @@ import os
 import pathlib
 import re
 import socket
-import sqlite3
 import stat
 import subprocess
 import threading
@@ -124,10 +123,14 @@ class IdentityCase(SharedTestCase):
     """A coordinatord that listens on TCP, too, with two tenants of which each has a table and an upload."""
 
     SETTINGS = {"coordinator": {"listen": "127.0.0.1:0"}}
+    ENV = {"TLOAD_LOG": "debug"}
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        # Its log then has every request.
+        cls.coordinator.stop()
+        cls.coordinator.start(env=cls.ENV)
         cls.add_tenants(OWN, OTHER)
         for tenant, tables, uploads in (
             (OWN, (TABLE,), (UPLOAD,)),
@@ -142,15 +145,8 @@ class IdentityCase(SharedTestCase):
 
     @classmethod
     def add_tenants(cls, *names):
-        cls.coordinator.stop()
-        db = sqlite3.connect(os.path.join(cls.coordinator.state, "control.db"))
-        with db:
-            for name in names:
-                db.execute("insert into tenants(tenant, cluster, partitions, created_ms) values(?, 'default', 2, 1)",
-                           [name])
-        db.close()
-        cls.coordinator.start(env={"TLOAD_LOG": "debug"})
         for name in names:
+            cls.admin("POST", "/v1/tenants", {"tenant": name, "partitions": 2}, due=201)
             wait_until(lambda name=name: cls.admin("GET", f"/v1/tenants/{name}").json["state"] == "ready",
                        what=f"tenant {name}")
 
@@ -443,8 +439,20 @@ class Tokens(IdentityCase):
     def test_over_a_restart(self):
         token = self.token("reader", label="kept")
         self.coordinator.kill()
-        self.coordinator.start(env={"TLOAD_LOG": "debug"})
+        self.coordinator.start(env=self.ENV)
         self.assertEqual(self.client(token["secret"])("GET", f"/v1/tenants/{OWN}/tables").status, 200)
+
+    def test_tokens_end_with_their_tenant(self):
+        """They are nobody's when another tenant gets the name."""
+        self.add_tenants("brief")
+        token = self.token("owner", "brief")
+        ask = self.client(token["secret"])
+        self.assertEqual(ask("GET", "/v1/tenants/brief/tables").status, 200)
+        self.tload("tenant", "remove", "brief", "--yes")
+        wait_until(lambda: ask("GET", "/v1/tenants/brief/tables").status == 401, what="the tenant's end")
+        self.assertEqual(self.admin("DELETE", f"/v1/tokens/{token['token']}").status, 404)
+        self.add_tenants("brief")
+        self.assertEqual(ask("GET", "/v1/tenants/brief/tables").status, 401)
 
     def test_a_token_counts_on_the_socket_too(self):
         token = self.token("reader")
