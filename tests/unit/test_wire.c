@@ -164,6 +164,17 @@ static void test_envelope_bad_headers(void **state)
     assert_int_equal(tl_envelope_read_header(&e, tl_str("x-other"), tl_str("?"), &err), 0);
 }
 
+static void test_positions(void **state)
+{
+    char name[TL_POSITION_NAME_MAX + 1];
+
+    (void)state;
+    tl_topic_position("tload.a.raw-input", 1, name);
+    assert_string_equal(name, "tload.a.raw-input");
+    tl_topic_position("tload.a.raw-input", 2, name);
+    assert_string_equal(name, "tload.a.raw-input@2");
+}
+
 static void test_ids(void **state)
 {
     char longest[TL_UPLOAD_ID_MAX + 1];
@@ -344,6 +355,7 @@ static void test_key_partition_spread(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_positions),
         cmocka_unit_test(test_envelope_round_trip),
         cmocka_unit_test(test_envelope_leaves_out_what_is_not_there),
         cmocka_unit_test(test_envelope_check),
