@@ -64,7 +64,7 @@ static void take_found(struct pass *p)
     for (struct tenant *t = atomic_load(&p->c->tenants); t; t = atomic_load(&t->next)) {
         bool made;
 
-        if (t->topics_found != TL_TOPIC_COUNT || !tenant_is_on(p->c, t, p->cl) || t->ready)
+        if (!tenant_is_on(p->c, t, p->cl) || t->topics_found != TL_TOPIC_COUNT || t->ready)
             continue;
         control_lock(p->c);
         made = t->state != TENANT_PREPARING;
