@@ -77,6 +77,19 @@ int tl_kafka_conf_copy(struct tl_kafka_conf *dst, const struct tl_kafka_conf *sr
     return 0;
 }
 
+bool tl_kafka_conf_equal(const struct tl_kafka_conf *a, const struct tl_kafka_conf *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        const char *other = tl_kafka_conf_get(b, a->item[i].name);
+
+        if (!other || strcmp(other, a->item[i].value) != 0)
+            return false;
+    }
+    return true;
+}
+
 int tl_kafka_conf_from_json(struct tl_kafka_conf *c, const json_t *object, struct tl_error *err)
 {
     const char *name;

@@ -7,6 +7,7 @@
 #define TL_KAFKA_CONF_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "shared/base/error.h"
@@ -28,6 +29,8 @@ int tl_kafka_conf_set(struct tl_kafka_conf *c, const char *name, const char *val
 const char *tl_kafka_conf_get(const struct tl_kafka_conf *c, const char *name); /* NULL: not set */
 int tl_kafka_conf_copy(struct tl_kafka_conf *dst, const struct tl_kafka_conf *src,
                        struct tl_error *err) TL_MUST_CHECK;
+/* Whether both have the same properties with the same values, in whatever order. */
+bool tl_kafka_conf_equal(const struct tl_kafka_conf *a, const struct tl_kafka_conf *b);
 /* From a JSON object of strings. c must be initialized. */
 int tl_kafka_conf_from_json(struct tl_kafka_conf *c, const json_t *object,
                             struct tl_error *err) TL_MUST_CHECK;

@@ -7,28 +7,15 @@
 #include <time.h>
 
 #include "shared/base/clock.h"
-#include "shared/kafka/rdkafka_util.h"
+#include "shared/kafka/consumer_impl.h"
+#include "shared/kafka/metadata.h"
 
 enum {
     START_WAIT_MS = 2000, /* of an assignment, for all that is asked */
     START_RETRY_MS = 20,
-    START_AGAIN_MS = 2000 /* what could not be asked is asked again */
-};
-
-struct tl_consumer {
-    struct tl_log *log; /* first: on_log of rdkafka_util.c finds it through the client's opaque pointer */
-    rd_kafka_t *rk;
-    struct tl_consumer_events events;
-    bool from_stored;
-    /* The owner's. */
-    rd_kafka_topic_partition_list_t *given; /* by the group; NULL: nothing */
-    bool incomplete;                        /* some of it could not begin yet */
-    int64_t again;                          /* when that is tried again, tl_clock_ms */
-};
-
-struct tl_kqueue {
-    rd_kafka_queue_t *rd;
-    struct tl_consumer *consumer; /* borrowed */
+    START_AGAIN_MS = 2000, /* what could not be asked is asked again */
+    MISSING_FIRST_MS = 50, /* the same of topics that are not there yet */
+    MISSING_MAX_MS = 2000
 };
 
 /* ------------------------------------------------------------------ where partitions begin */
@@ -61,18 +48,28 @@ static int ask_offsets(struct tl_consumer *c, rd_kafka_topic_partition_list_t *l
 }
 
 /* Its leader, -1 for none; -2 when the partition is not known. */
-static int32_t leader_of(const rd_kafka_metadata_t *metadata, const rd_kafka_topic_partition_t *tp)
+static int32_t leader_of(const struct tl_metadata *m, const rd_kafka_topic_partition_t *tp)
 {
-    for (int t = 0; t < metadata->topic_cnt; t++) {
-        const rd_kafka_metadata_topic_t *topic = &metadata->topics[t];
+    const rd_kafka_metadata_topic_t *topic = tl_metadata_topic(m, tp->topic);
 
-        if (strcmp(topic->topic, tp->topic) != 0)
-            continue;
-        for (int p = 0; p < topic->partition_cnt; p++)
-            if (topic->partitions[p].id == tp->partition)
-                return topic->partitions[p].leader;
-    }
+    for (int p = 0; topic && p < topic->partition_cnt; p++)
+        if (topic->partitions[p].id == tp->partition)
+            return topic->partitions[p].leader;
     return -2;
+}
+
+static int by_partition(const void *a, const void *b)
+{
+    const rd_kafka_topic_partition_t *x = a, *y = b;
+    int order = strcmp(x->topic, y->topic);
+
+    return order ? order : (x->partition > y->partition) - (x->partition < y->partition);
+}
+
+/* The list is sorted. */
+static bool has_partition(const rd_kafka_topic_partition_list_t *list, const rd_kafka_topic_partition_t *tp)
+{
+    return list->cnt && bsearch(tp, list->elems, (size_t)list->cnt, sizeof *tp, by_partition);
 }
 
 /*
@@ -84,14 +81,12 @@ static rd_kafka_topic_partition_list_t *askable(struct tl_consumer *c,
                                                 struct tl_error *why)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(all->cnt);
-    const rd_kafka_metadata_t *metadata;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(c->rk, 0, NULL, &metadata, START_WAIT_MS);
+    struct tl_metadata metadata;
+    bool known = tl_metadata_ask(&metadata, c->rk, false, START_WAIT_MS, why) == 0;
 
-    if (code)
-        tl_rdkafka_fail(why, code, "metadata", NULL);
-    for (int i = 0; !code && i < all->cnt; i++) {
+    for (int i = 0; known && i < all->cnt; i++) {
         const rd_kafka_topic_partition_t *tp = &all->elems[i];
-        int32_t leader = leader_of(metadata, tp);
+        int32_t leader = leader_of(&metadata, tp);
 
         if (leader >= 0 || (leader == -1 && c->from_stored))
             rd_kafka_topic_partition_list_add(list, tp->topic, tp->partition);
@@ -99,8 +94,8 @@ static rd_kafka_topic_partition_list_t *askable(struct tl_consumer *c,
             tl_fail(why, TL_E_AGAIN, "%s [%d] %s", tp->topic, tp->partition,
                     leader == -1 ? "has no leader" : "is not there");
     }
-    if (!code)
-        rd_kafka_metadata_destroy(metadata);
+    if (known)
+        tl_metadata_release(&metadata);
     return list;
 }
 
@@ -138,7 +133,7 @@ static rd_kafka_topic_partition_list_t *can_begin(struct tl_consumer *c,
 /* ------------------------------------------------------------------ assignments */
 
 /* Has the partition's messages go where its owner wants them. False: nobody takes them now. */
-static bool hand_over(struct tl_consumer *c, const rd_kafka_topic_partition_t *tp)
+static bool hand_over(struct tl_consumer *c, rd_kafka_topic_partition_t *tp)
 {
     rd_kafka_queue_t *from = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
     struct tl_kqueue *to;
@@ -147,15 +142,15 @@ static bool hand_over(struct tl_consumer *c, const rd_kafka_topic_partition_t *t
         c->events.trouble(c->events.app, tp->topic, tp->partition, "is not known to the Kafka client");
         return false;
     }
-    to = c->events.assigned(c->events.app, tp->topic, tp->partition);
+    to = c->events.assigned(c->events.app, tp->topic, tp->partition, &tp->offset);
     if (to)
         rd_kafka_queue_forward(from, to->rd);
     rd_kafka_queue_destroy(from);
     return to != NULL;
 }
 
-/* Says it once for each topic. */
-static void tell_waiting(struct tl_consumer *c, rd_kafka_topic_partition_list_t *begun,
+/* Says it once for each topic. begun is sorted. */
+static void tell_waiting(struct tl_consumer *c, const rd_kafka_topic_partition_list_t *begun,
                          const struct tl_error *why)
 {
     const char *told = "";
@@ -163,8 +158,7 @@ static void tell_waiting(struct tl_consumer *c, rd_kafka_topic_partition_list_t 
     for (int i = 0; i < c->given->cnt; i++) {
         const rd_kafka_topic_partition_t *tp = &c->given->elems[i];
 
-        if (strcmp(told, tp->topic) == 0 ||
-            (begun && rd_kafka_topic_partition_list_find(begun, tp->topic, tp->partition)))
+        if (strcmp(told, tp->topic) == 0 || has_partition(begun, tp))
             continue;
         told = tp->topic;
         c->events.waits(c->events.app, tp->topic, tp->partition, why->text);
@@ -178,25 +172,27 @@ static void tell_waiting(struct tl_consumer *c, rd_kafka_topic_partition_list_t 
  */
 static void begin(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list, struct tl_error *why)
 {
+    rd_kafka_topic_partition_list_t *taken = rd_kafka_topic_partition_list_new(list->cnt);
     rd_kafka_resp_err_t code;
 
-    for (int i = 0; i < list->cnt;) {
-        const rd_kafka_topic_partition_t *tp = &list->elems[i];
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *tp = &list->elems[i];
 
-        if (hand_over(c, tp)) {
-            i++;
-            continue;
-        }
-        tl_fail(why, TL_E_AGAIN, "%s [%d] can't be served now", tp->topic, tp->partition);
-        rd_kafka_topic_partition_list_del_by_idx(list, i);
+        if (hand_over(c, tp))
+            rd_kafka_topic_partition_list_add(taken, tp->topic, tp->partition)->offset = tp->offset;
+        else
+            tl_fail(why, TL_E_AGAIN, "%s [%d] can't be served now", tp->topic, tp->partition);
     }
-    code = rd_kafka_assign(c->rk, list);
+    code = rd_kafka_assign(c->rk, taken);
     if (code)
         c->events.trouble(c->events.app, NULL, -1, rd_kafka_err2str(code));
-    c->incomplete = list->cnt < c->given->cnt;
+    c->incomplete = taken->cnt < c->given->cnt;
     c->again = tl_clock_ms() + START_AGAIN_MS;
-    if (c->incomplete)
-        tell_waiting(c, list, why);
+    if (c->incomplete) {
+        rd_kafka_topic_partition_list_sort(taken, NULL, NULL);
+        tell_waiting(c, taken, why);
+    }
+    rd_kafka_topic_partition_list_destroy(taken);
 }
 
 /*
@@ -209,7 +205,8 @@ static void with_topics(struct tl_consumer *c, rd_kafka_topic_partition_list_t *
     rd_kafka_topic_t **topics = calloc((size_t)list->cnt + 1, sizeof *topics);
 
     for (int i = 0; topics && i < list->cnt; i++)
-        topics[i] = rd_kafka_topic_new(c->rk, list->elems[i].topic, NULL);
+        if (i == 0 || strcmp(list->elems[i].topic, list->elems[i - 1].topic) != 0)
+            topics[i] = rd_kafka_topic_new(c->rk, list->elems[i].topic, NULL);
     with(c, list);
     for (int i = 0; topics && i < list->cnt; i++)
         if (topics[i])
@@ -230,6 +227,8 @@ static void stop_all(struct tl_consumer *c, const rd_kafka_topic_partition_list_
 {
     rd_kafka_resp_err_t code;
 
+    if (c->events.revoking && list && list->cnt)
+        c->events.revoking(c->events.app);
     for (int i = 0; list && i < list->cnt; i++)
         c->events.revoked(c->events.app, list->elems[i].topic, list->elems[i].partition);
     code = rd_kafka_assign(c->rk, NULL);
@@ -251,8 +250,9 @@ static void begin_rest(struct tl_consumer *c, rd_kafka_topic_partition_list_t *l
         rd_kafka_topic_partition_list_destroy(rest);
         return;
     }
+    rd_kafka_topic_partition_list_sort(begun, NULL, NULL);
     for (int i = 0; i < list->cnt; i++)
-        if (!rd_kafka_topic_partition_list_find(begun, list->elems[i].topic, list->elems[i].partition))
+        if (!has_partition(begun, &list->elems[i]))
             rd_kafka_topic_partition_list_add(rest, list->elems[i].topic, list->elems[i].partition);
     now = can_begin(c, rest, &why);
     if (now->cnt) {
@@ -266,10 +266,15 @@ static void begin_rest(struct tl_consumer *c, rd_kafka_topic_partition_list_t *l
     rd_kafka_topic_partition_list_destroy(rest);
 }
 
+static void free_list(rd_kafka_topic_partition_list_t *list)
+{
+    if (list)
+        rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void forget_given(struct tl_consumer *c)
 {
-    if (c->given)
-        rd_kafka_topic_partition_list_destroy(c->given);
+    free_list(c->given);
     c->given = NULL;
     c->incomplete = false;
 }
@@ -354,40 +359,117 @@ struct tl_consumer *tl_consumer_new(const struct tl_kafka_conf *conf,
         free(c);
         return NULL;
     }
+    c->own = rd_kafka_queue_get_consumer(c->rk);
     return c;
 }
 
 int tl_consumer_subscribe(struct tl_consumer *c, const char *const *topics, size_t n, struct tl_error *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
-    rd_kafka_resp_err_t code;
 
     if (!list)
         return tl_fail_nomem(err);
     for (size_t i = 0; i < n; i++)
         rd_kafka_topic_partition_list_add(list, topics[i], RD_KAFKA_PARTITION_UA);
-    code = n ? rd_kafka_subscribe(c->rk, list) : rd_kafka_unsubscribe(c->rk);
-    rd_kafka_topic_partition_list_destroy(list);
+    free_list(c->wanted);
+    c->wanted = list;
+    c->missing = true;
+    c->missing_again = 0;
+    c->missing_pause = MISSING_FIRST_MS;
+    return 0;
+}
+
+static bool same_topics(const rd_kafka_topic_partition_list_t *a, const rd_kafka_topic_partition_list_t *b)
+{
+    if (!a || !b || a->cnt != b->cnt)
+        return false;
+    for (int i = 0; i < a->cnt; i++)
+        if (strcmp(a->elems[i].topic, b->elems[i].topic) != 0)
+            return false;
+    return true;
+}
+
+/* Subscribes to those of the wanted topics that are there. */
+static int subscribe(struct tl_consumer *c, const struct tl_metadata *metadata, struct tl_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(c->wanted->cnt);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    for (int i = 0; i < c->wanted->cnt; i++) {
+        const char *name = c->wanted->elems[i].topic;
+        const rd_kafka_metadata_topic_t *topic = tl_metadata_topic(metadata, name);
+
+        if (topic && !topic->err && topic->partition_cnt)
+            rd_kafka_topic_partition_list_add(list, name, RD_KAFKA_PARTITION_UA);
+    }
+    c->missing = list->cnt < c->wanted->cnt;
+    if (!same_topics(list, c->subscribed)) {
+        code = list->cnt ? rd_kafka_subscribe(c->rk, list) : rd_kafka_unsubscribe(c->rk);
+        free_list(c->subscribed);
+        c->subscribed = list;
+        list = NULL;
+    }
+    free_list(list);
     return code ? tl_rdkafka_fail(err, code, "subscribing", NULL) : 0;
 }
 
-static void tell(struct tl_consumer *c, const rd_kafka_message_t *m)
+/*
+ * A topic that was made a moment ago may not be known to every broker yet. librdkafka would look for it again minutes
+ * later, or join the group anew for each that it finds: so it is told only of those that are there, as many at a time
+ * as have come meanwhile.
+ */
+static void look_for_topics(struct tl_consumer *c)
 {
-    tl_info(c->log, "kafka", "consumer: %s", rd_kafka_message_errstr(m));
+    struct tl_metadata metadata;
+    struct tl_error err;
+    int rc = tl_metadata_ask(&metadata, c->rk, true, START_WAIT_MS, &err);
+
+    if (!rc) {
+        rc = subscribe(c, &metadata, &err);
+        tl_metadata_release(&metadata);
+    }
+    if (rc) {
+        tl_debug(c->log, "kafka", "%s", err.text);
+        c->missing = true;
+    }
+    c->missing_again = tl_clock_ms() + c->missing_pause;
+    c->missing_pause = TL_MIN(2 * c->missing_pause, MISSING_MAX_MS);
+}
+
+void tl_consumer_wake(struct tl_consumer *c)
+{
+    rd_kafka_queue_yield(c->own);
+}
+
+static rd_kafka_message_t *wait_for_event(struct tl_consumer *c, int wait_ms)
+{
+    int64_t now = c->incomplete || c->missing ? tl_clock_ms() : 0;
+
+    if (c->incomplete)
+        wait_ms = TL_MAX(0, TL_MIN(wait_ms, (int)(c->again - now)));
+    if (c->missing)
+        wait_ms = TL_MAX(0, TL_MIN(wait_ms, (int)(c->missing_again - now)));
+    return rd_kafka_consumer_poll(c->rk, wait_ms);
 }
 
 int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err)
 {
-    rd_kafka_message_t *m = rd_kafka_consumer_poll(c->rk, wait_ms);
+    rd_kafka_message_t *m = wait_for_event(c, wait_ms);
     char text[256];
     rd_kafka_resp_err_t code = rd_kafka_fatal_error(c->rk, text, sizeof text);
-
     bool stray = m && !m->err;
 
+    /* Another broker does not know a topic yet: asking for all has librdkafka look at its subscription again. */
+    if (m && m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && !c->missing) {
+        c->missing = true;
+        c->missing_again = tl_clock_ms() + c->missing_pause;
+    }
     if (m && m->err)
-        tell(c, m);
+        tl_consumer_say(c, m);
     if (m)
         rd_kafka_message_destroy(m);
+    if (c->missing && c->wanted && tl_clock_ms() >= c->missing_again)
+        look_for_topics(c);
     /* All go to the workers' queues; one that does not would be lost without a trace. */
     if (c->incomplete && tl_clock_ms() >= c->again) {
         with_topics(c, c->given, begin_rest);
@@ -412,7 +494,10 @@ void tl_consumer_free(struct tl_consumer *c)
 {
     if (!c)
         return;
+    rd_kafka_queue_destroy(c->own);
     rd_kafka_destroy(c->rk);
+    free_list(c->wanted);
+    free_list(c->subscribed);
     forget_given(c);
     free(c);
 }
@@ -459,52 +544,4 @@ int tl_consumer_store(struct tl_consumer *c, const char *topic, int32_t partitio
         code = list->elems[0].err;
     rd_kafka_topic_partition_list_destroy(list);
     return code ? tl_rdkafka_fail(err, code, "storing an offset", NULL) : 0;
-}
-
-struct tl_kqueue *tl_kqueue_new(struct tl_consumer *c, struct tl_error *err)
-{
-    struct tl_kqueue *q = malloc(sizeof *q);
-
-    if (q) {
-        q->consumer = c;
-        q->rd = rd_kafka_queue_new(c->rk);
-    }
-    if (!q || !q->rd) {
-        free(q);
-        tl_fail_nomem(err);
-        return NULL;
-    }
-    return q;
-}
-
-void tl_kqueue_free(struct tl_kqueue *q)
-{
-    if (!q)
-        return;
-    rd_kafka_queue_destroy(q->rd);
-    free(q);
-}
-
-void tl_kqueue_wake(struct tl_kqueue *q)
-{
-    rd_kafka_queue_yield(q->rd);
-}
-
-int tl_kqueue_pop(struct tl_kqueue *q, int wait_ms, struct tl_message *out)
-{
-    rd_kafka_message_t *m = rd_kafka_consume_queue(q->rd, wait_ms);
-
-    if (!m)
-        return 0;
-    if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
-        tl_rdkafka_lost(m, out);
-        return 1;
-    }
-    if (m->err) {
-        tell(q->consumer, m);
-        rd_kafka_message_destroy(m);
-        return 0;
-    }
-    tl_rdkafka_message(m, out);
-    return 1;
 }

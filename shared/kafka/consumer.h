@@ -5,8 +5,9 @@
  *   broker ──► librdkafka ──► queue (one for each worker) ──► tl_kqueue_pop, in the worker's thread
  *                   └──► tl_consumer_poll, in the owner's thread: rebalances, errors
  *
- * Thread: new, subscribe, poll, close by the owner. assigned and revoked are called within poll and close, in
- * the owner's thread. A partition that can't begin yet is left out, and all are revoked and assigned anew when it can. seek, store and the queue's functions by any one thread for one partition or queue.
+ * Thread: new, subscribe, poll, close by the owner; wake by any. assigned, revoking and revoked are called within poll
+ * and close, in the owner's thread. A partition that can't begin yet is left out, and all are revoked and assigned anew
+ * when it can. seek, store and the queue's functions by any one thread for one partition or queue.
  *
  * Back-pressure: librdkafka fetches ahead at most queue_bytes into a queue, and stops until it has been
  * drained.
@@ -24,10 +25,13 @@ struct tl_kqueue;
 struct tl_consumer_events {
     /*
      * The partition is this member's now. Returns the queue for its messages; NULL: it can't be served, and nothing of
-     * it comes; two seconds later it is tried again, as with one that can't begin.
+     * it comes; two seconds later it is tried again, as with one that can't begin. *begin is the offset of the message
+     * that comes first; the caller may know better.
      */
-    struct tl_kqueue *(*assigned)(void *app, const char *topic, int32_t partition);
-    /* It is not any more, once this returns: nothing of it may be stored afterwards. */
+    struct tl_kqueue *(*assigned)(void *app, const char *topic, int32_t partition, int64_t *begin);
+    /* All partitions are about to be revoked, one after the other. May be NULL. */
+    void (*revoking)(void *app);
+    /* It is not this member's any more, once this returns: nothing of it may be stored afterwards. */
     void (*revoked)(void *app, const char *topic, int32_t partition);
     /*
      * The partition is this member's, but can't begin yet: its leader is being elected, say. Told about every two
@@ -48,7 +52,8 @@ struct tl_consumer_options {
     size_t queue_bytes; /* fetched ahead, for each queue */
     /*
      * Where a partition begins. True: at the offset that was stored in Kafka, else at its first message.
-     * False: nowhere; the caller reads the position from where it keeps it, and seeks. A position that is not
+     * False: behind what is there; the caller reads the position from where it keeps it, and says so when the
+     * partition is assigned or seeks. A position that is not
      * in the topic any more comes as a message that is `lost`, never as a silent jump, and nothing comes
      * after it.
      */
@@ -59,11 +64,13 @@ struct tl_consumer *tl_consumer_new(const struct tl_kafka_conf *conf,
                                     const struct tl_consumer_options *options,
                                     const struct tl_consumer_events *events, struct tl_log *log,
                                     struct tl_error *err);
-/* Replaces the set of topics; they exist. n may be 0. */
+/* Replaces the set of topics, from the next poll on; those that are not there yet are waited for. n may be 0. */
 int tl_consumer_subscribe(struct tl_consumer *c, const char *const *topics, size_t n,
                           struct tl_error *err) TL_MUST_CHECK;
 /* Serves events; waits up to wait_ms for one. -1 with TL_E_FATAL when the member can't go on. */
 int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err) TL_MUST_CHECK;
+/* Makes a poll that waits, or else the next one, return at once. Any thread, also within `filled`. */
+void tl_consumer_wake(struct tl_consumer *c);
 /*
  * Leaves the group: everything is revoked and stored offsets are committed. Queues must be freed after it,
  * before tl_consumer_free.
@@ -81,8 +88,15 @@ int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition
 int tl_consumer_store(struct tl_consumer *c, const char *topic, int32_t partition, int64_t next,
                       struct tl_error *err) TL_MUST_CHECK;
 
-struct tl_kqueue *tl_kqueue_new(struct tl_consumer *c, struct tl_error *err);
+/*
+ * filled (may be NULL) is called whenever something comes into the empty queue, in a thread of librdkafka, with a lock
+ * of the queue held: it may signal somebody, and nothing else. It is not called any more once tl_kqueue_free returns.
+ */
+struct tl_kqueue *tl_kqueue_new(struct tl_consumer *c, void (*filled)(void *app), void *app,
+                                struct tl_error *err);
 void tl_kqueue_free(struct tl_kqueue *q); /* NULL is fine */
+/* Whether there is nothing to be popped; what is there may turn out to be out of date. Any thread. */
+bool tl_kqueue_empty(struct tl_kqueue *q);
 /* Makes a pop that waits return at once. Any thread. */
 void tl_kqueue_wake(struct tl_kqueue *q);
 

@@ -298,18 +298,18 @@ struct member {
     struct part part[PARTITIONS];
 };
 
-static struct tl_kqueue *on_assigned(void *app, const char *topic, int32_t partition)
+static struct tl_kqueue *on_assigned(void *app, const char *topic, int32_t partition, int64_t *begin)
 {
     struct member *b = app;
     struct part *p = &b->part[partition];
 
-    (void)topic;
+    (void)begin, (void)topic;
     if (b->c->event && b->c->event->refuses && partition == 1 && !b->refused) {
         b->refused = true;
         return NULL;
     }
     if (!b->queue)
-        b->queue = tl_kqueue_new(b->consumer, &b->m->err);
+        b->queue = tl_kqueue_new(b->consumer, NULL, NULL, &b->m->err);
     p->ours = true;
     p->placed = b->c->start == STORED;
     p->next = p->gap = -1;

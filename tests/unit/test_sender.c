@@ -196,8 +196,9 @@ static void check_arrived(struct fixture *f, int64_t first)
     rd_kafka_destroy(rk);
 }
 
-static struct tl_kqueue *assigned(void *app, const char *topic, int32_t partition)
+static struct tl_kqueue *assigned(void *app, const char *topic, int32_t partition, int64_t *begin)
 {
+    (void)begin;
     (void)topic;
     (void)partition;
     return *(struct tl_kqueue **)app;
@@ -240,7 +241,7 @@ static void check_consumer(struct fixture *f)
     struct arrived a;
 
     assert_non_null(c);
-    queue = tl_kqueue_new(c, &f->err);
+    queue = tl_kqueue_new(c, NULL, NULL, &f->err);
     assert_non_null(queue);
     arrived_init(&a, 1);
     assert_int_equal(tl_consumer_subscribe(c, &topic, 1, &f->err), 0);
