@@ -47,6 +47,7 @@ static const struct key keys[] = {
     {KEY("coordinator", "log"), KEY_TEXT, AT(log_file), 0, 0, "", "~/coordinatord.log"},
     {KEY("coordinator", "log_level"), KEY_LEVEL, AT(log_level), 0, 0, "info", NULL},
     {KEY("coordinator", "control"), KEY_TEXT, AT(control), 0, 0, "", NULL},
+    {KEY("coordinator", "clusters"), KEY_TEXT, AT(clusters), 0, 0, "", NULL},
     {KEY("coordinator", "token_file"), KEY_TEXT, AT(token_file), 0, 0, "", NULL},
     {KEY("kafka", "partitions"), KEY_INT, AT(partitions), 1, 10000, "4", NULL},
     {KEY("kafka", "max_partitions"), KEY_INT, AT(max_partitions), 1, 1000000, "1000", NULL},
@@ -303,12 +304,14 @@ static int fill(struct config *c, const char *path, struct tl_error *err)
     return set_derived(c, err);
 }
 
-int config_load(struct config *c, const char *path, bool dev, const char *roles, struct tl_error *err)
+int config_load(struct config *c, const char *path, bool dev, const char *roles, const char *clusters,
+                struct tl_error *err)
 {
     memset(c, 0, sizeof *c);
     tl_kafka_conf_init(&c->kafka);
     c->dev = dev;
-    if (parse_roles(roles, &c->roles, err) == 0 && fill(c, path, err) == 0)
+    if (parse_roles(roles, &c->roles, err) == 0 && fill(c, path, err) == 0 &&
+        (!clusters || set_text(&c->clusters, clusters, err) == 0))
         return 0;
     config_release(c);
     return -1;
@@ -327,19 +330,6 @@ void config_release(struct config *c)
     tl_kafka_conf_release(&c->kafka);
 }
 
-static bool same_kafka(const struct tl_kafka_conf *a, const struct tl_kafka_conf *b)
-{
-    if (a->n != b->n)
-        return false;
-    for (size_t i = 0; i < a->n; i++) {
-        const char *other = tl_kafka_conf_get(b, a->item[i].name);
-
-        if (!other || strcmp(other, a->item[i].value) != 0)
-            return false;
-    }
-    return true;
-}
-
 const char *config_difference(const struct config *a, const struct config *b)
 {
     for (size_t i = 0; i < TL_ARRAY_LEN(keys); i++) {
@@ -351,7 +341,7 @@ const char *config_difference(const struct config *a, const struct config *b)
         if (keys[i].kind == KEY_INT && *(const int *)x != *(const int *)y)
             return keys[i].title;
     }
-    return same_kafka(&a->kafka, &b->kafka) ? NULL : "[kafka]";
+    return tl_kafka_conf_equal(&a->kafka, &b->kafka) ? NULL : "[kafka]";
 }
 
 /* --- what can be told without touching anything --- */
@@ -387,6 +377,38 @@ static int check_control(const struct config *c, struct tl_error *err)
                    url);
 }
 
+static int check_clusters(const struct config *c, struct tl_error *err)
+{
+    struct tl_str rest = tl_str(c->clusters);
+
+    if (!*c->clusters)
+        return 0;
+    if (c->roles & ROLE_CONTROL)
+        return tl_fail(err, TL_E_USAGE,
+                       "[coordinator] clusters: the control role serves all of them; this is for processes "
+                       "without it (--roles)");
+    while (rest.ptr) {
+        struct tl_str name = tl_str_trim(tl_str_cut(&rest, ','));
+
+        if (!tl_tenant_valid(name))
+            return tl_fail(err, TL_E_USAGE, "[coordinator] clusters: \"%.*s\" can't be the name of a cluster",
+                           TL_STR_ARG(name));
+    }
+    return 0;
+}
+
+bool config_serves(const struct config *c, const char *cluster)
+{
+    struct tl_str rest = tl_str(c->clusters);
+
+    if (!*c->clusters)
+        return true;
+    while (rest.ptr)
+        if (tl_str_eq_z(tl_str_trim(tl_str_cut(&rest, ',')), cluster))
+            return true;
+    return false;
+}
+
 static int check_compression(const char *name, struct tl_error *err)
 {
     static const char *const known[] = {"none", "lz4", "zstd"};
@@ -411,7 +433,7 @@ int config_check(const struct config *c, struct tl_error *err)
         return tl_fail(err, TL_E_USAGE,
                        "[coordinator] socket: \"%s\" is longer than the %d bytes that its path may have",
                        c->socket, CONFIG_SOCKET_MAX);
-    if (check_listen(c->listen, err) < 0 || check_control(c, err) < 0 ||
+    if (check_listen(c->listen, err) < 0 || check_control(c, err) < 0 || check_clusters(c, err) < 0 ||
         check_compression(c->compression, err) < 0)
         return -1;
     if (c->partitions * TL_TOPIC_COUNT > c->max_partitions)

@@ -25,6 +25,8 @@ struct config {
     char *listen;                /* "127.0.0.1:8470", "" for none */
     /* [coordinator] control: URL of control for the other roles; "" means unix:<socket> */
     char *control;
+    /* [coordinator] clusters: whose tenants the roles serve, with commas between them; "" all */
+    char *clusters;
     char *token_file; /* [coordinator] token_file: for a control that is reached over TCP; "" none */
     struct tl_kafka_conf kafka; /* [kafka]: every key but the next ones, "bootstrap" as bootstrap.servers */
     int partitions;
@@ -49,13 +51,15 @@ struct config {
 
 /*
  * path NULL: no file (with --dev), or /etc/tload/coordinatord.conf when it is there. Unknown sections and
- * keys are refused with a suggestion, line and file named. roles 0: all.
+ * keys are refused with a suggestion, line and file named. roles NULL: all. clusters NULL: as configured.
  */
-int config_load(struct config *c, const char *path, bool dev, const char *roles,
+int config_load(struct config *c, const char *path, bool dev, const char *roles, const char *clusters,
                 struct tl_error *err) TL_MUST_CHECK;
 /* What can be checked without touching anything: URLs, Kafka properties, numbers. */
 int config_check(const struct config *c, struct tl_error *err) TL_MUST_CHECK;
 void config_release(struct config *c);
+/* Whether the roles serve tenants of this cluster. */
+bool config_serves(const struct config *c, const char *cluster);
 /*
  * The first setting, as "[section] key", that differs and can't be changed while the daemon runs; NULL when
  * there is none.

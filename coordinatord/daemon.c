@@ -253,7 +253,8 @@ static void reload(struct daemon *d)
     const char *difference;
 
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)tl_clock_us());
-    if (config_load(&fresh, d->options.config_path, d->options.dev, d->options.roles, &err) < 0) {
+    if (config_load(&fresh, d->options.config_path, d->options.dev, d->options.roles, d->options.clusters,
+                    &err) < 0) {
         tl_error_log(&d->log, "daemon", "the configuration stays as it is: %s", err.text);
     } else {
         if (config_check(&fresh, &err) < 0) {

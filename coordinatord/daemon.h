@@ -13,7 +13,8 @@
 struct daemon_options {
     const char *config_path; /* NULL: none given */
     bool dev;
-    const char *roles; /* NULL: all */
+    const char *roles;    /* NULL: all */
+    const char *clusters; /* NULL: as configured */
     /* Ends the process as it is, when something does not end by itself in time: _exit. Does not return. */
     void (*give_up)(int exit_code);
 };

@@ -9,11 +9,13 @@
 #include "shared/base/failpoint.h"
 
 static const char usage[] =
-    "usage: coordinatord [--config FILE] [--dev] [--roles LIST] [--check-config]\n"
+    "usage: coordinatord [--config FILE] [--dev] [--roles LIST] [--clusters LIST]\n"
+    "                    [--check-config]\n"
     "\n"
     "  --config FILE    read this instead of /etc/tload/coordinatord.conf\n"
     "  --dev            keep state, socket and log in ./.tload\n"
     "  --roles LIST     of control,validate,sink,errors; all of them by default\n"
+    "  --clusters LIST  the roles serve the tenants of these Kafka clusters alone\n"
     "  --check-config   check the configuration and go\n"
     "  --help           this text\n"
     "  --version        the version\n"
@@ -41,7 +43,7 @@ static int start(const struct daemon_options *options, bool check_only)
 
     if (tl_failpoint_arm(getenv("TLOAD_FAILPOINT"), &err))
         return fail(&err);
-    if (config_load(&config, options->config_path, options->dev, options->roles, &err) < 0)
+    if (config_load(&config, options->config_path, options->dev, options->roles, options->clusters, &err) < 0)
         return fail(&err);
     if (config_check(&config, &err) < 0)
         rc = fail(&err);
@@ -55,15 +57,12 @@ static int start(const struct daemon_options *options, bool check_only)
 
 int main(int argc, char **argv)
 {
-    enum { OPT_CONFIG = 256, OPT_DEV, OPT_CHECK, OPT_ROLES, OPT_HELP, OPT_VERSION };
+    enum { OPT_CONFIG = 256, OPT_DEV, OPT_CHECK, OPT_ROLES, OPT_CLUSTERS, OPT_HELP, OPT_VERSION };
     static const struct option long_options[] = {
-        {"config", required_argument, NULL, OPT_CONFIG},
-        {"dev", no_argument, NULL, OPT_DEV},
-        {"check-config", no_argument, NULL, OPT_CHECK},
-        {"roles", required_argument, NULL, OPT_ROLES},
-        {"help", no_argument, NULL, OPT_HELP},
-        {"version", no_argument, NULL, OPT_VERSION},
-        {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, OPT_CONFIG},     {"dev", no_argument, NULL, OPT_DEV},
+        {"check-config", no_argument, NULL, OPT_CHECK},      {"roles", required_argument, NULL, OPT_ROLES},
+        {"clusters", required_argument, NULL, OPT_CLUSTERS}, {"help", no_argument, NULL, OPT_HELP},
+        {"version", no_argument, NULL, OPT_VERSION},         {NULL, 0, NULL, 0},
     };
     struct daemon_options options = {.give_up = _exit};
     bool check_only = false;
@@ -82,6 +81,9 @@ int main(int argc, char **argv)
             break;
         case OPT_ROLES:
             options.roles = optarg;
+            break;
+        case OPT_CLUSTERS:
+            options.clusters = optarg;
             break;
         case OPT_HELP:
             fputs(usage, stdout);

@@ -45,7 +45,7 @@ static void assert_refused(const char *text, const char *expected)
     struct tl_error err = {0};
 
     write_file(text);
-    assert_int_equal(config_load(&c, path, false, NULL, &err), -1);
+    assert_int_equal(config_load(&c, path, false, NULL, NULL, &err), -1);
     assert_int_equal(tl_error_exit_code(err.code), 2);
     if (!strstr(err.text, expected))
         fail_msg("\"%s\" is not in \"%s\"", expected, err.text);
@@ -56,7 +56,7 @@ static void load(struct config *c, const char *text)
     struct tl_error err;
 
     write_file(text);
-    if (config_load(c, path, false, NULL, &err) < 0)
+    if (config_load(c, path, false, NULL, NULL, &err) < 0)
         fail_msg("%s", err.text);
 }
 
@@ -146,7 +146,7 @@ static void test_missing_file(void **state)
     struct tl_error err;
 
     (void)state;
-    assert_int_equal(config_load(&c, "/nowhere/at/all", false, NULL, &err), -1);
+    assert_int_equal(config_load(&c, "/nowhere/at/all", false, NULL, NULL, &err), -1);
 }
 
 static void test_dev(void **state)
@@ -157,7 +157,7 @@ static void test_dev(void **state)
 
     (void)state;
     assert_non_null(getcwd(cwd, sizeof cwd));
-    assert_int_equal(config_load(&c, NULL, true, "control, sink", &err), 0);
+    assert_int_equal(config_load(&c, NULL, true, "control, sink", NULL, &err), 0);
     snprintf(want, sizeof want, "%s/.tload", cwd);
     assert_string_equal(c.state, want);
     snprintf(want, sizeof want, "%s/.tload/coordinatord.sock", cwd);
@@ -166,7 +166,7 @@ static void test_dev(void **state)
     assert_string_equal(c.sink_url, want);
     assert_int_equal(c.roles, ROLE_CONTROL | ROLE_SINK);
     config_release(&c);
-    assert_int_equal(config_load(&c, NULL, true, "control,tester", &err), -1);
+    assert_int_equal(config_load(&c, NULL, true, "control,tester", NULL, &err), -1);
     assert_int_equal(err.code, TL_E_USAGE);
 }
 
