@@ -8,6 +8,8 @@
 
 enum {
     CALL_MS = 5000,
+    TENANTS_WAIT_MS = 20000,
+    TENANTS_PAGE = 1000,
     WAITING_EVERY_MS = 1000,
     SCHEMAS_MAX = 32, /* versions kept; the one that was not used for longest makes room */
     PATH_MAX_BYTES = 512
@@ -26,6 +28,7 @@ struct control_api {
     int64_t waiting_told;
     int32_t waiting_partition;
     bool waiting;
+    int64_t change; /* the number that the tenants had last; -1: none */
 };
 
 struct control_api *control_api_new(const char *url, const char *token, struct tl_error *err)
@@ -36,6 +39,7 @@ struct control_api *control_api_new(const char *url, const char *token, struct t
         tl_fail_nomem(err);
         return NULL;
     }
+    c->change = -1;
     c->http = tl_http_new(url, token, err);
     if (!c->http) {
         free(c);
@@ -88,17 +92,20 @@ static int read_tenant(const json_t *json, struct tenant_info *t, struct tl_erro
 {
     const char *name, *cluster, *state, *sink, *errors;
     json_t *kafka;
+    json_int_t epoch = 1;
     int partitions;
 
-    if (json_unpack((json_t *)json, "{s:s, s:s, s:i, s:s, s:s, s:s, s:o}", "tenant", &name, "cluster",
-                    &cluster, "partitions", &partitions, "state", &state, "sink", &sink, "errors", &errors,
-                    "kafka", &kafka))
+    if (json_unpack((json_t *)json, "{s:s, s:s, s:i, s?I, s:s, s:s, s:s, s:o}", "tenant", &name, "cluster",
+                    &cluster, "partitions", &partitions, "epoch", &epoch, "state", &state, "sink", &sink,
+                    "errors", &errors, "kafka", &kafka))
         return tl_fail(err, TL_E_CORRUPT, "control describes a tenant in a way that is not understood");
     if (!tl_str_copy(tl_str(name), t->name, sizeof t->name) ||
         !tl_str_copy(tl_str(cluster), t->cluster, sizeof t->cluster))
         return tl_fail(err, TL_E_CORRUPT, "control names a tenant or cluster too long: \"%s\"", name);
     t->partitions = partitions;
+    t->epoch = epoch;
     t->ready = strcmp(state, "ready") == 0;
+    t->removing = strcmp(state, "removing") == 0;
     tl_kafka_conf_init(&t->kafka);
     t->sink_url = strdup(sink);
     t->errors_url = strdup(errors);
@@ -107,29 +114,82 @@ static int read_tenant(const json_t *json, struct tenant_info *t, struct tl_erro
     return tl_kafka_conf_from_json(&t->kafka, kafka, err);
 }
 
+static int add_tenants(struct tenant_list *out, const json_t *tenants, struct tl_error *err)
+{
+    size_t n = out->n + json_array_size(tenants), i;
+    struct tenant_info *item = realloc(out->item, (n + 1) * sizeof *item);
+    json_t *one;
+
+    if (!item)
+        return tl_fail_nomem(err);
+    out->item = item;
+    json_array_foreach((json_t *)tenants, i, one)
+    {
+        out->item[out->n] = (struct tenant_info){0};
+        if (read_tenant(one, &out->item[out->n++], err))
+            return -1;
+    }
+    return 0;
+}
+
+/* The tenants behind the last one of `out`. Returns 1 when there are more, 0, -1. *change: their number, or -1. */
+static int next_page(struct control_api *c, struct tenant_list *out, int64_t *change, struct tl_error *err)
+{
+    char path[PATH_MAX_BYTES];
+    json_t *answer, *number;
+    int wait_ms = 0, rc;
+
+    if (out->n) {
+        snprintf(path, sizeof path, "/v1/roles/tenants?limit=%d&cursor=%s", TENANTS_PAGE,
+                 out->item[out->n - 1].name);
+    } else if (c->change >= 0) {
+        wait_ms = TENANTS_WAIT_MS;
+        snprintf(path, sizeof path, "/v1/roles/tenants?limit=%d&wait_ms=%d&seen=%lld", TENANTS_PAGE, wait_ms,
+                 (long long)c->change);
+    } else {
+        snprintf(path, sizeof path, "/v1/roles/tenants?limit=%d", TENANTS_PAGE);
+    }
+    if (tl_http_call(c->http, "GET", path, NULL, wait_ms + CALL_MS, &answer, err))
+        return -1;
+    number = json_object_get(answer, "change");
+    *change = json_is_integer(number) ? json_integer_value(number) : -1;
+    rc = add_tenants(out, json_object_get(answer, "tenants"), err);
+    if (!rc && out->n)
+        rc = json_is_string(json_object_get(answer, "next"));
+    json_decref(answer);
+    return rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct tenant_info *)a)->name, ((const struct tenant_info *)b)->name);
+}
+
 int control_api_tenants(struct control_api *c, struct tenant_list *out, struct tl_error *err)
 {
-    json_t *answer, *tenants, *one;
-    size_t i;
-    int rc = 0;
+    int64_t change, later;
+    int more;
 
     *out = (struct tenant_list){0};
-    if (tl_http_call(c->http, "GET", "/v1/roles/tenants?limit=1000", NULL, CALL_MS, &answer, err))
-        return -1;
-    tenants = json_object_get(answer, "tenants");
-    out->item = calloc(json_array_size(tenants) + 1, sizeof *out->item);
-    if (!out->item)
-        rc = tl_fail_nomem(err);
-    json_array_foreach(tenants, i, one)
-    {
-        if (rc)
-            break;
-        rc = read_tenant(one, &out->item[out->n++], err);
-    }
-    json_decref(answer);
-    if (rc)
+    more = next_page(c, out, &change, err);
+    while (more > 0)
+        more = next_page(c, out, &later, err);
+    c->change = more < 0 ? -1 : change;
+    if (more < 0)
         tenant_list_release(out);
-    return rc;
+    else
+        qsort(out->item, out->n, sizeof *out->item, by_name);
+    return more;
+}
+
+bool control_api_tenants_waits(const struct control_api *c)
+{
+    return c->change >= 0;
+}
+
+void control_api_interrupt(struct control_api *c)
+{
+    tl_http_interrupt(c->http);
 }
 
 static int fetch_schema(struct control_api *c, const char *tenant, struct tl_str table, int64_t table_id,

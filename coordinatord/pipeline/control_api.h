@@ -20,7 +20,9 @@ struct tenant_info {
     char name[TL_TENANT_MAX + 1];
     char cluster[TL_TENANT_MAX + 1];
     int32_t partitions;
-    bool ready; /* its topics are there */
+    int64_t epoch; /* of its topics: they may have been made anew under the same names */
+    bool ready;    /* its topics are there */
+    bool removing; /* they are about to go */
     char *sink_url;
     char *errors_url;
     struct tl_kafka_conf kafka;
@@ -31,7 +33,15 @@ struct tenant_list {
     struct tenant_info *item;
 };
 
+/*
+ * All tenants, in the order of their names. Waits until they are others than at the call before, but not for ever; at
+ * the first call, and at the one after a failure, it does not wait.
+ */
 int control_api_tenants(struct control_api *c, struct tenant_list *out, struct tl_error *err) TL_MUST_CHECK;
+/* Whether it waits; if not, the caller has to. */
+bool control_api_tenants_waits(const struct control_api *c);
+/* Makes a call in progress in another thread, and all later ones, fail. Any thread. */
+void control_api_interrupt(struct control_api *c);
 void tenant_list_release(struct tenant_list *list);
 int tenant_info_copy(struct tenant_info *dst, const struct tenant_info *src,
                      struct tl_error *err) TL_MUST_CHECK;

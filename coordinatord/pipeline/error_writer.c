@@ -211,7 +211,7 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
     struct writer *wr = w->state;
 
     wr->got = true;
-    if (!wr->store || !feed_wants(&wr->feed, lane, m))
+    if (!feed_wants(&wr->feed, lane, m))
         return;
     if (!m->ours || m->envelope.type != TL_MSG_ROWS || !m->envelope.upload.ptr) {
         tl_warn(w->log, "errors", "%s [%d] @%lld is passed over, it is no message of ours: %s", m->topic,
@@ -271,18 +271,20 @@ static void on_drain(struct worker *w)
         commit(wr);
 }
 
-static int on_lane_added(struct worker *w, struct lane *lane, struct tl_error *err)
-{
-    (void)w;
-    return feed_lane_added(lane, err);
-}
-
 static void on_lane_removed(struct worker *w, struct lane *lane)
 {
     struct writer *wr = w->state;
 
-    forget(wr);
-    feed_lane_removed(&wr->feed, lane);
+    if (wr)
+        forget(wr);
+    feed_lane_removed(w, wr ? &wr->feed : NULL, lane, true);
+}
+
+static bool quiet(const struct worker *w)
+{
+    const struct writer *wr = w->state;
+
+    return feed_quiet(w, wr ? &wr->feed : NULL) && (!wr || wr->since == 0);
 }
 
 static int on_open(struct worker *w, struct tl_error *err)
@@ -327,9 +329,10 @@ const struct role_ops errors_role = {
     .width = width,
     .open = on_open,
     .close = on_close,
-    .lane_added = on_lane_added,
+    .lane_added = feed_lane_added,
     .lane_removed = on_lane_removed,
     .message = on_message,
+    .quiet = quiet,
     .lost = on_lost,
     .idle = on_idle,
     .drain = on_drain,

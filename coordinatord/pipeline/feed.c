@@ -13,6 +13,7 @@ enum {
     TELL_FROM_MS = 300,
     TELL_EVERY_MS = 1000,
     UNPLACED_MS = 3000, /* a lane is placed within some ms, or something is wrong */
+    OVER_MS = 10000,    /* without a message: what failed does not come again */
     LOCKED_MS = 5
 };
 
@@ -30,16 +31,56 @@ void feed_close(struct feed *f)
         f->ops->close(f->sink);
     f->sink = NULL;
     f->in_transaction = false;
+    for (struct lane *l = f->worker ? f->worker->lanes : NULL; l; l = l->next) {
+        struct feed_lane *fl = l->state;
+
+        if (!fl->placed)
+            continue;
+        fl->placed = false;
+        fl->presumed = fl->next == fl->committed;
+        fl->at = fl->next;
+    }
 }
 
-int feed_lane_added(struct lane *lane, struct tl_error *err)
+bool feed_quiet(const struct worker *w, const struct feed *f)
+{
+    for (const struct lane *l = w->lanes; l; l = l->next) {
+        const struct feed_lane *fl = l->state;
+
+        if (fl->halted[0] || !(fl->placed || fl->presumed))
+            return false;
+    }
+    return !f || (!f->in_transaction && !f->failing);
+}
+
+/* Where the worker keeps a partition's place, NULL: nowhere. */
+static int64_t *kept_at(struct worker *w, int32_t partition)
+{
+    if (partition >= w->tenant.partitions)
+        return NULL;
+    if (!w->kept) {
+        w->kept = malloc((size_t)w->tenant.partitions * sizeof *w->kept);
+        for (int32_t i = 0; w->kept && i < w->tenant.partitions; i++)
+            w->kept[i] = -1;
+    }
+    return w->kept ? &w->kept[partition] : NULL;
+}
+
+int feed_lane_added(struct worker *w, struct lane *lane, int64_t *begin, struct tl_error *err)
 {
     struct feed_lane *fl = calloc(1, sizeof *fl);
+    int64_t *kept = kept_at(w, lane->partition);
 
     if (!fl)
         return tl_fail_nomem(err);
     fl->gap = -1;
+    fl->at = *begin;
     lane->state = fl;
+    if (!kept || *kept < 0)
+        return 0;
+    fl->presumed = fl->known = true;
+    fl->at = fl->committed = fl->next = *begin = *kept;
+    *kept = -1;
     return 0;
 }
 
@@ -59,15 +100,22 @@ static void abandon(struct feed *f)
     for (struct lane *l = f->worker->lanes; l; l = l->next) {
         struct feed_lane *fl = l->state;
 
-        fl->placed = false;
+        fl->placed = fl->presumed = false;
+        fl->at = -1;
         fl->next = fl->committed; /* a commit before it is placed must not move it */
     }
 }
 
-void feed_lane_removed(struct feed *f, struct lane *lane)
+void feed_lane_removed(struct worker *w, struct feed *f, struct lane *lane, bool keep)
 {
-    abandon(f);
-    free(lane->state);
+    struct feed_lane *fl = lane->state;
+    int64_t *kept = kept_at(w, lane->partition);
+
+    if (kept)
+        *kept = keep && fl->known && !fl->halted[0] ? fl->committed : -1;
+    if (f)
+        abandon(f);
+    free(fl);
     lane->state = NULL;
 }
 
@@ -81,6 +129,8 @@ void feed_give_up(struct feed *f, const char *what, const struct tl_error *why)
     if (!f->failing)
         f->failing = f->in_transaction ? f->since : tl_clock_ms();
     abandon(f);
+    for (struct lane *l = w->lanes; l; l = l->next)
+        ((struct feed_lane *)l->state)->known = false;
     /*
      * A connection that failed in a way of its own is made anew: what it was in the middle of is not known.
      */
@@ -114,15 +164,16 @@ static int place(struct feed *f, struct lane *lane, struct tl_error *err)
     struct feed_lane *fl = lane->state;
     int64_t next;
 
-    if (f->ops->offset(f->sink, lane->topic, lane->partition, &next, err))
+    if (f->ops->offset(f->sink, lane->position, lane->partition, &next, err))
         return -1;
-    if (tl_consumer_seek(f->worker->consumer, lane->topic, lane->partition, next, err))
+    if (fl->at != next && tl_consumer_seek(f->worker->consumer, lane->topic, lane->partition, next, err))
         return -1;
     /* Behind the offset: what is owed since then would be missed, what was settled does no harm. */
     if (f->placed && f->placed(f->worker, lane, err))
         return -1;
     fl->committed = fl->next = next;
-    fl->placed = true;
+    fl->placed = fl->known = true;
+    fl->presumed = false;
     if (fl->unplaced && tl_clock_ms() - fl->unplaced >= UNPLACED_MS)
         worker_goes_on(f->worker);
     fl->unplaced = 0;
@@ -159,6 +210,12 @@ static void not_placed(struct feed *f, struct lane *lane, const struct tl_error 
     }
 }
 
+/* Whether all that there is to do without the sink is to wait for a message. */
+static bool needs_no_sink(const struct feed *f)
+{
+    return !f->sink && feed_quiet(f->worker, f) && !worker_has_message(f->worker);
+}
+
 bool feed_ready(struct feed *f)
 {
     struct worker *w = f->worker;
@@ -167,6 +224,8 @@ bool feed_ready(struct feed *f)
 
     if (!w->lanes)
         return false;
+    if (needs_no_sink(f))
+        return true;
     if (!f->sink) {
         struct sink_conf conf = {
             .url = w->tenant.sink_url, .tenant = w->tenant.name, .log = w->log, .stop = &w->stop};
@@ -193,6 +252,8 @@ bool feed_ready(struct feed *f)
     }
     if (!placed)
         worker_wait(w, LOCKED_MS, NULL, NULL);
+    else if (f->failing && tl_clock_ms() - w->busy_at >= OVER_MS)
+        goes_on(f);
     return placed;
 }
 
@@ -200,7 +261,12 @@ bool feed_wants(struct feed *f, struct lane *lane, const struct tl_message *m)
 {
     struct feed_lane *fl = lane->state;
 
-    if (!f->sink || !fl->placed || fl->halted[0] || m->offset < fl->next)
+    if (!f->sink || !fl->placed) {
+        fl->presumed = false;
+        fl->at = -1; /* it is passed over: the lane has to come back to it */
+        return false;
+    }
+    if (fl->halted[0] || m->offset < fl->next)
         return false;
     if (m->offset == fl->next)
         return true;
@@ -248,7 +314,7 @@ static int move_offsets(struct feed *f, struct tl_error *err)
         struct feed_lane *fl = l->state;
 
         if ((fl->held || fl->next != fl->committed) &&
-            f->ops->offset_move(f->sink, l->topic, l->partition, fl->committed, fl->next, err))
+            f->ops->offset_move(f->sink, l->position, l->partition, fl->committed, fl->next, err))
             return -1;
     }
     if (TL_FAILPOINT_FAILS(SINK_BEFORE_COMMIT, err) || f->ops->commit(f->sink, err))
@@ -297,11 +363,14 @@ void feed_halt(struct feed *f, struct lane *lane, const struct tl_error *why)
 
 void feed_lost(struct feed *f, struct lane *lane, const struct tl_error *why)
 {
-    const struct feed_lane *fl = lane->state;
+    struct feed_lane *fl = lane->state;
     struct tl_error err;
 
-    if (!fl->placed)
-        return; /* only where it was to stand still until it is placed */
+    if (!fl->placed) {
+        fl->presumed = false;
+        fl->at = -1; /* only where it was to stand still until it is placed */
+        return;
+    }
     tl_fail(
         &err, TL_E_CORRUPT,
         "%s [%d] has no message @%lld any more, and what followed it may be lost; nothing more of this partition "

@@ -3,9 +3,15 @@
  * What both writers into the sink (rows and errors) do alike: open the connection, begin each lane where the
  * sink says that it stopped, and move the offsets with what they count, fenced.
  *
- *   lane added ──► unplaced ──feed_place: offset from the sink, seek──► placed ──messages──► applied in the open transaction
- *                     ▲                                                                  │ feed_commit
- *                     └────────── feed_give_up: rollback, everything since the last commit comes again ◄── any failure
+ *   lane added ──► unplaced ──feed_ready: offset from the sink, seek──► placed ──messages──► applied in the open transaction
+ *        │            ▲                                                 ▲  │              │ feed_commit
+ *        │            └──────── feed_give_up: rollback, everything since the last commit comes again ◄── any failure
+ *        └──► presumed ──feed_ready: the same offset from the sink──────┘  │
+ *                 └────────────────────────────◄────────────── the worker parks
+ *
+ * A lane that is presumed begins where the sink was when it was last asked, so that a tenant for which nothing comes needs
+ * no connection. It is asked again before a message is applied; when others had the partition meanwhile, they moved the
+ * offset, and what they moved it past is there to come, or is found to be lost.
  *
  * Thread: the worker's, under its mutex.
  */
@@ -17,6 +23,9 @@
 
 struct feed_lane {
     bool placed;
+    bool presumed;     /* not placed, but `at` is where the sink was when it was asked last */
+    int64_t at;        /* the consumer stands there, and nothing was taken since; -1: not known */
+    bool known;        /* `committed` is what the sink has, as far as we know */
     char halted[300];  /* why nothing more is applied, until somebody looks; "" */
     int64_t committed; /* next offset, as the sink has it */
     int64_t next;      /* the same with the open transaction */
@@ -40,7 +49,10 @@ struct feed {
 };
 
 int feed_open(struct feed *f, struct worker *w, struct tl_error *err) TL_MUST_CHECK;
+/* Its lanes stay, presumed. */
 void feed_close(struct feed *f);
+/* Nothing is due, but what a message brings. f NULL: it is closed. */
+bool feed_quiet(const struct worker *w, const struct feed *f);
 
 /*
  * Connection and places, as far as they are to be had now; waits a little and tells when they are not. False:
@@ -70,11 +82,12 @@ void feed_lost(struct feed *f, struct lane *lane, const struct tl_error *why);
 /* This lane does not go on. */
 void feed_halt(struct feed *f, struct lane *lane, const struct tl_error *why);
 
-int feed_lane_added(struct lane *lane, struct tl_error *err) TL_MUST_CHECK;
+/* *begin: where the lane begins, when that is known. In the member's thread, as the next one. */
+int feed_lane_added(struct worker *w, struct lane *lane, int64_t *begin, struct tl_error *err) TL_MUST_CHECK;
 /*
- * Rolls the open transaction back: what it has of the lane comes again, to whoever has the lane then. In the
- * owner's thread.
+ * Rolls the open transaction back: what it has of the lane comes again, to whoever has the lane then. f NULL: it
+ * is closed. keep: what is known of its place may be of use when it comes back.
  */
-void feed_lane_removed(struct feed *f, struct lane *lane);
+void feed_lane_removed(struct worker *w, struct feed *f, struct lane *lane, bool keep);
 
 #endif

@@ -209,7 +209,7 @@ int owed_placed(struct owed *o, const struct lane *lane, struct tl_error *err)
 
     for (struct owed_table *t = o->tables; t; t = t->next)
         remove_place(t, lane->partition);
-    return o->feed->ops->owed_tables(o->feed->sink, lane->topic, lane->partition, on_table, &r, err);
+    return o->feed->ops->owed_tables(o->feed->sink, lane->position, lane->partition, on_table, &r, err);
 }
 
 /* What is owed there is another one's to tell of from now on. */
@@ -244,11 +244,11 @@ bool owed_due_for(const struct owed *o, const struct tl_message *m)
     return t && (t->blocked || has_place(t, m->partition));
 }
 
-int owed_put(struct owed *o, const struct tl_message *m, struct tl_error *err)
+int owed_put(struct owed *o, const struct lane *lane, const struct tl_message *m, struct tl_error *err)
 {
     struct owed_table *t = table_of(o, m->envelope.table, err);
 
-    if (!t || o->feed->ops->owe(o->feed->sink, m->topic, m->partition, t->name, m->offset, err))
+    if (!t || o->feed->ops->owe(o->feed->sink, lane->position, m->partition, t->name, m->offset, err))
         return -1;
     return add_place(t, m->partition, err);
 }
@@ -298,6 +298,22 @@ void owed_passed(struct owed *o, const struct tl_message *m)
 }
 
 /* ------------------------------------------------------------------ settling */
+
+bool owed_none(const struct owed *o)
+{
+    for (const struct owed_table *t = o->tables; t; t = t->next)
+        if (t->places || t->blocked)
+            return false;
+    return true;
+}
+
+bool owed_none_in(const struct owed *o, const struct lane *lane)
+{
+    for (const struct owed_table *t = o->tables; t; t = t->next)
+        if (has_place(t, lane->partition))
+            return false;
+    return true;
+}
 
 struct lane *owed_next(struct owed *o, const char **table)
 {
@@ -351,12 +367,12 @@ enum outcome owed_take(struct owed *o, const struct lane *lane, const char *tabl
 {
     const struct feed *f = o->feed;
     int64_t offset;
-    int found = f->ops->owed_first(f->sink, lane->topic, lane->partition, table, &offset, err);
+    int found = f->ops->owed_first(f->sink, lane->position, lane->partition, table, &offset, err);
 
     if (found <= 0)
         return found < 0 ? FAILED : NONE;
     /* Before the ledger is looked at: see owed.h. */
-    if (f->ops->settle(f->sink, lane->topic, lane->partition, table, offset, err))
+    if (f->ops->settle(f->sink, lane->position, lane->partition, table, offset, err))
         return FAILED;
     return fetch(o, lane, offset, m, err);
 }

@@ -48,11 +48,17 @@ void owed_lane_removed(struct owed *o, const struct lane *lane);
 /* Whether the message is not to be applied now. */
 bool owed_due_for(const struct owed *o, const struct tl_message *m);
 /* Writes it down, in the open transaction. */
-int owed_put(struct owed *o, const struct tl_message *m, struct tl_error *err) TL_MUST_CHECK;
+int owed_put(struct owed *o, const struct lane *lane, const struct tl_message *m,
+             struct tl_error *err) TL_MUST_CHECK;
 /* It could not be applied because of a lock. */
 void owed_failed(struct owed *o, const struct tl_message *m, const struct tl_error *why);
 /* It is applied. */
 void owed_passed(struct owed *o, const struct tl_message *m);
+
+/* Nothing is owed, nor a table blocked. */
+bool owed_none(const struct owed *o);
+/* Nothing is owed in the lane's partition. */
+bool owed_none_in(const struct owed *o, const struct lane *lane);
 
 /* The lane, and *table, of which it is time to try again; NULL: none now. The name lives until the next call. */
 struct lane *owed_next(struct owed *o, const char **table);

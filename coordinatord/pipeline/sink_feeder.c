@@ -365,7 +365,7 @@ static enum outcome apply_or_owe(struct feeder *fd, struct lane *lane, const str
     enum outcome outcome;
 
     if (owed_due_for(fd->owed, m))
-        return owed_put(fd->owed, m, err) ? FAILED : DONE;
+        return owed_put(fd->owed, lane, m, err) ? FAILED : DONE;
     outcome = apply(fd, lane, m, err);
     if (outcome == LOCKED)
         owed_failed(fd->owed, m, err);
@@ -513,16 +513,21 @@ static void on_drain(struct worker *w)
 static void on_lane_removed(struct worker *w, struct lane *lane)
 {
     struct feeder *fd = w->state;
+    /* While it is parked nothing is owed. */
+    bool keep = !fd || owed_none_in(fd->owed, lane);
 
-    forget(fd);
-    owed_lane_removed(fd->owed, lane);
-    feed_lane_removed(&fd->feed, lane);
+    if (fd) {
+        forget(fd);
+        owed_lane_removed(fd->owed, lane);
+    }
+    feed_lane_removed(w, fd ? &fd->feed : NULL, lane, keep);
 }
 
-static int on_lane_added(struct worker *w, struct lane *lane, struct tl_error *err)
+static bool quiet(const struct worker *w)
 {
-    (void)w;
-    return feed_lane_added(lane, err);
+    const struct feeder *fd = w->state;
+
+    return feed_quiet(w, fd ? &fd->feed : NULL) && (!fd || owed_none(fd->owed));
 }
 
 static int on_placed(struct worker *w, const struct lane *lane, struct tl_error *err)
@@ -583,9 +588,10 @@ const struct role_ops sink_role = {
     .width = width,
     .open = on_open,
     .close = on_close,
-    .lane_added = on_lane_added,
+    .lane_added = feed_lane_added,
     .lane_removed = on_lane_removed,
     .message = on_message,
+    .quiet = quiet,
     .lost = on_lost,
     .idle = on_idle,
     .drain = on_drain,

@@ -63,7 +63,6 @@ struct validator {
     struct tl_error trouble;
     struct rowcheck *rowcheck;
     char topics[TL_TOPIC_COUNT][TL_TOPIC_NAME_MAX + 1];
-    unsigned generations;
 };
 
 /* What an output carries from send to ack. */
@@ -141,9 +140,9 @@ static int make_producer(struct validator *va, struct tl_error *err)
     return va->producer ? 0 : -1;
 }
 
-static void reset_lane(struct validator *va, struct vlane *v)
+static void reset_lane(struct worker *w, struct vlane *v)
 {
-    v->generation = ++va->generations;
+    v->generation = ++w->generations;
     v->head = v->count = 0;
 }
 
@@ -158,7 +157,7 @@ static bool restart(struct validator *va)
     tl_producer_free(va->producer);
     va->producer = NULL;
     for (struct lane *l = w->lanes; l; l = l->next)
-        reset_lane(va, l->state);
+        reset_lane(w, l->state);
     do {
         if (!worker_wait(w, RESTART_MS, NULL, err.text))
             return false;
@@ -424,13 +423,27 @@ static int on_idle(struct worker *w)
     return va->producer && tl_producer_pending(va->producer) ? POP_BUSY_MS : POP_IDLE_MS;
 }
 
-static int on_lane_added(struct worker *w, struct lane *lane, struct tl_error *err)
+static bool quiet(const struct worker *w)
+{
+    const struct validator *va = w->state;
+
+    for (const struct lane *l = w->lanes; l; l = l->next) {
+        const struct vlane *v = l->state;
+
+        if (v->halted[0] || v->count)
+            return false;
+    }
+    return !va || (!va->broken && !(va->producer && tl_producer_pending(va->producer)));
+}
+
+static int on_lane_added(struct worker *w, struct lane *lane, int64_t *begin, struct tl_error *err)
 {
     struct vlane *v = calloc(1, sizeof *v);
 
+    (void)begin;
     if (!v)
         return tl_fail_nomem(err);
-    reset_lane(w->state, v);
+    reset_lane(w, v);
     v->next = v->settled = -1;
     lane->state = v;
     return 0;
@@ -494,6 +507,7 @@ const struct role_ops validator_role = {
     .lane_added = on_lane_added,
     .lane_removed = on_lane_removed,
     .message = on_message,
+    .quiet = quiet,
     .lost = on_lost,
     .idle = on_idle,
     .drain = on_drain,

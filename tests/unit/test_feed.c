@@ -69,6 +69,7 @@ struct fixture {
     struct worker worker;
     struct feed feed;
     struct lane lanes[2];
+    int64_t begin;
 };
 
 static int setup(void **state)
@@ -98,7 +99,7 @@ static int setup(void **state)
 
         snprintf(l->topic, sizeof l->topic, "tload.acme.validated-input");
         l->partition = i;
-        if (feed_lane_added(l, &err))
+        if (feed_lane_added(&f->worker, l, &f->begin, &err))
             return -1;
         fl = l->state;
         fl->placed = true;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "coordinatord/pipeline/attendant.h"
 #include "coordinatord/pipeline/worker.h"
 #include "shared/base/clock.h"
 
@@ -36,8 +37,9 @@ static void fake_close(struct worker *w)
     (void)w;
 }
 
-static int fake_lane_added(struct worker *w, struct lane *lane, struct tl_error *err)
+static int fake_lane_added(struct worker *w, struct lane *lane, int64_t *begin, struct tl_error *err)
 {
+    (void)begin;
     (void)w;
     (void)lane;
     (void)err;
@@ -48,6 +50,11 @@ static void fake_lane_removed(struct worker *w, struct lane *lane)
 {
     (void)w;
     (void)lane;
+}
+
+static bool fake_quiet(const struct worker *w)
+{
+    return !w->lanes;
 }
 
 static void fake_message(struct worker *w, struct lane *lane, const struct tl_message *m)
@@ -90,6 +97,7 @@ static const struct role_ops fake_role = {
     .close = fake_close,
     .lane_added = fake_lane_added,
     .lane_removed = fake_lane_removed,
+    .quiet = fake_quiet,
     .message = fake_message,
     .lost = fake_lost,
     .idle = fake_idle,
@@ -98,10 +106,12 @@ static const struct role_ops fake_role = {
 
 static struct tl_kafka_conf kafka;
 static struct tl_consumer *consumer;
+static struct attendant *attendant;
 static struct worker *worker;
 
-static struct tl_kqueue *not_assigned(void *app, const char *topic, int32_t partition)
+static struct tl_kqueue *not_assigned(void *app, const char *topic, int32_t partition, int64_t *begin)
 {
+    (void)begin;
     (void)app;
     (void)topic;
     (void)partition;
@@ -131,8 +141,8 @@ static void no_trouble(void *app, const char *topic, int32_t partition, const ch
 
 static int setup(void **state)
 {
-    static const struct tl_consumer_events events = {not_assigned, not_revoked, never_waits, no_trouble,
-                                                     NULL};
+    static const struct tl_consumer_events events = {
+        .assigned = not_assigned, .revoked = not_revoked, .waits = never_waits, .trouble = no_trouble};
     static const struct tl_consumer_options options = {
         .group = "g", .client_id = "c", .queue_bytes = 1024 * 1024, .from_stored = true};
     char url[] = "none";
@@ -149,7 +159,8 @@ static int setup(void **state)
     if (tl_kafka_conf_set(&kafka, "bootstrap.servers", "127.0.0.1:1", &err))
         return -1;
     consumer = of.consumer = tl_consumer_new(&kafka, &options, &events, NULL, &err);
-    worker = consumer ? worker_new(&of, &err) : NULL;
+    attendant = of.attendant = attendant_new("fake", NULL, &err);
+    worker = consumer && attendant ? worker_new(&of, &err) : NULL;
     return worker ? 0 : -1;
 }
 
@@ -163,6 +174,7 @@ static int teardown(void **state)
     if (tl_consumer_close(consumer, &err))
         return -1;
     worker_free(worker);
+    attendant_free(attendant);
     tl_consumer_free(consumer);
     tl_kafka_conf_release(&kafka);
     sem_destroy(&fake.in_hand);
@@ -174,7 +186,9 @@ static void add(int32_t partition)
 {
     struct tl_error err;
 
-    assert_non_null(worker_add_lane(worker, TOPIC, partition, &err));
+    int64_t begin = 0;
+
+    assert_non_null(worker_add_lane(worker, TOPIC, partition, &begin, &err));
 }
 
 static void hold(void)
@@ -224,7 +238,6 @@ static void test_nothing_begins_between(void **state)
     worker_remove_lane(worker, TOPIC, 0);
     sem_wait(&fake.waited);
     atomic_store(&fake.due, 1);
-    worker_remove_lane(worker, TOPIC, 7); /* another worker's */
     assert_int_equal(atomic_load(&fake.due), 1);
     worker_remove_lane(worker, TOPIC, 1);
     assert_int_equal(atomic_load(&fake.due), 1);

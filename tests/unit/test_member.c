@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A member follows the tenants that it is told of, on librdkafka's mock cluster; the role only writes down its lanes. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "coordinatord/pipeline/member.h"
+#include "shared/base/clock.h"
+
+enum { WITHIN_MS = 30000, PARTITIONS = 2 };
+
+struct fixture {
+    rd_kafka_t *rk;
+    rd_kafka_mock_cluster_t *cluster;
+    struct attendant *attendant;
+    struct member *member;
+    struct tenant_info tenant; /* "a", from which the others are made */
+};
+
+/* The positions of the lanes that there are now. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static char lanes[16][TL_POSITION_NAME_MAX + 1];
+static int drains;
+
+static int count_open(struct worker *w, struct tl_error *err)
+{
+    (void)err;
+    w->state = &mutex;
+    return 0;
+}
+
+static void count_close(struct worker *w)
+{
+    (void)w;
+}
+
+static int lane_added(struct worker *w, struct lane *lane, int64_t *begin, struct tl_error *err)
+{
+    size_t i = 0;
+
+    (void)w;
+    (void)begin;
+    (void)err;
+    pthread_mutex_lock(&mutex);
+    while (lanes[i][0])
+        i++;
+    snprintf(lanes[i], sizeof lanes[i], "%s", lane->position);
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
+    lane->state = lanes[i];
+    return 0;
+}
+
+static void lane_removed(struct worker *w, struct lane *lane)
+{
+    (void)w;
+    pthread_mutex_lock(&mutex);
+    *(char *)lane->state = '\0';
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
+}
+
+static bool quiet(const struct worker *w)
+{
+    return !w->lanes; /* so that each has a thread, which is to be drained */
+}
+
+static void on_message(struct worker *w, struct lane *lane, const struct tl_message *m)
+{
+    (void)w;
+    (void)lane;
+    (void)m;
+}
+
+static void on_lost(struct worker *w, struct lane *lane, const struct tl_error *why)
+{
+    (void)w;
+    (void)lane;
+    (void)why;
+}
+
+static int idle(struct worker *w)
+{
+    (void)w;
+    return 5;
+}
+
+static void drain(struct worker *w)
+{
+    (void)w;
+    pthread_mutex_lock(&mutex);
+    drains++;
+    pthread_mutex_unlock(&mutex);
+}
+
+static int width(const struct config *config, const struct tenant_info *tenant)
+{
+    (void)config;
+    return tenant->partitions;
+}
+
+static const struct role_ops fake_role = {
+    .name = "fake",
+    .topic = TL_TOPIC_RAW_INPUT,
+    .from_stored = true,
+    .queue_bytes = 1024 * 1024,
+    .width = width,
+    .open = count_open,
+    .close = count_close,
+    .lane_added = lane_added,
+    .lane_removed = lane_removed,
+    .quiet = quiet,
+    .message = on_message,
+    .lost = on_lost,
+    .idle = idle,
+    .drain = drain,
+};
+
+static int setup(void **state)
+{
+    static char url[] = "none";
+    struct fixture *f = calloc(1, sizeof *f);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    struct member_options options = {.ops = &fake_role, .control_url = "unix:/nowhere"};
+    struct tl_error err;
+    char text[200];
+
+    memset(lanes, 0, sizeof lanes);
+    drains = 0;
+    if (!f || rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", text, sizeof text) != RD_KAFKA_CONF_OK)
+        return -1;
+    f->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    f->cluster = f->rk ? rd_kafka_handle_mock_cluster(f->rk) : NULL;
+    if (!f->cluster || rd_kafka_mock_topic_create(f->cluster, "tload.a.raw-input", PARTITIONS, 1))
+        return -1;
+    f->tenant = (struct tenant_info){.name = "a",
+                                     .cluster = "default",
+                                     .partitions = PARTITIONS,
+                                     .epoch = 1,
+                                     .ready = true,
+                                     .sink_url = url,
+                                     .errors_url = url};
+    tl_kafka_conf_init(&f->tenant.kafka);
+    if (tl_kafka_conf_set(&f->tenant.kafka, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(f->cluster),
+                          &err))
+        return -1;
+    options.attendant = f->attendant = attendant_new("fake", NULL, &err);
+    f->member = f->attendant ? member_new(&options, &f->tenant, &err) : NULL;
+    *state = f;
+    return f->member ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    member_stop(f->member);
+    member_free(f->member);
+    attendant_free(f->attendant);
+    tl_kafka_conf_release(&f->tenant.kafka);
+    rd_kafka_destroy(f->rk);
+    free(f);
+    for (size_t i = 0; i < TL_ARRAY_LEN(lanes); i++)
+        if (lanes[i][0])
+            return -1;
+    return 0;
+}
+
+static void tell(struct fixture *f, const char *const *names, const int64_t *epochs, size_t n)
+{
+    struct tenant_list list = {.n = n, .item = calloc(n + 1, sizeof *list.item)};
+    struct tl_error err;
+
+    assert_non_null(list.item);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(tenant_info_copy(&list.item[i], &f->tenant, &err), 0);
+        snprintf(list.item[i].name, sizeof list.item[i].name, "%s", names[i]);
+        list.item[i].epoch = epochs[i];
+    }
+    member_tell(f->member, &list);
+    assert_int_equal(list.n, 0);
+}
+
+/* Waits until the lanes are those, PARTITIONS of each. */
+static void await(const char *const *positions, size_t n)
+{
+    struct timespec end = tl_clock_after(WITHIN_MS);
+
+    pthread_mutex_lock(&mutex);
+    for (;;) {
+        size_t due = 0, all = 0;
+
+        for (size_t i = 0; i < TL_ARRAY_LEN(lanes); i++) {
+            all += lanes[i][0] != '\0';
+            for (size_t p = 0; p < n; p++)
+                due += strcmp(lanes[i], positions[p]) == 0;
+        }
+        if (due == n * PARTITIONS && all == due)
+            break;
+        if (pthread_cond_clockwait(&changed, &mutex, CLOCK_MONOTONIC, &end) != ETIMEDOUT)
+            continue;
+        pthread_mutex_unlock(&mutex);
+        fail_msg("%zu lanes, %zu of them due, where %zu are", all, due, n * PARTITIONS);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
+/* Tenants come and go; the topics of the second one are made only when it is followed already. */
+static void test_follows(void **state)
+{
+    static const char *const names[] = {"a", "b"};
+    static const int64_t epochs[] = {1, 1};
+    static const char *const topics[] = {"tload.a.raw-input", "tload.b.raw-input"};
+    struct fixture *f = *state;
+    int drained;
+
+    tell(f, names, epochs, 1);
+    await(topics, 1);
+    tell(f, names, epochs, 2);
+    assert_int_equal(rd_kafka_mock_topic_create(f->cluster, topics[1], PARTITIONS, 1), 0);
+    await(topics, 2);
+    tell(f, names + 1, epochs, 1);
+    await(topics + 1, 1);
+    pthread_mutex_lock(&mutex);
+    drained = drains;
+    pthread_mutex_unlock(&mutex);
+    assert_true(drained <= PARTITIONS); /* of the one that went, as far as they ran, and nobody else */
+    tell(f, NULL, NULL, 0);
+    await(NULL, 0);
+    tell(f, names, epochs, 2);
+    await(topics, 2);
+}
+
+/* A tenant that was made anew begins with what it is known by now, and nothing of the old one goes on beside it. */
+static void test_epoch(void **state)
+{
+    static const char *const name = "a";
+    static const char *const topic = "tload.a.raw-input", *const position = "tload.a.raw-input@3";
+    struct fixture *f = *state;
+    int64_t epoch = 1;
+
+    tell(f, &name, &epoch, 1);
+    await(&topic, 1);
+    epoch = 3;
+    tell(f, &name, &epoch, 1);
+    await(&position, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_follows, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_epoch, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
