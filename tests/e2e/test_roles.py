@@ -3,11 +3,14 @@
 
 import json
 import os
+import time
 
 from tests.lib.harness import TestCase, wait_until
+from tests.lib.tenants import Tenants, parked, partitions_of, worker_threads
 from tests.oracle import orders
 
 ROLES = ("control", "validate", "sink", "errors")
+MANY = 200
 
 
 class Roles(TestCase):
@@ -133,3 +136,102 @@ class Roles(TestCase):
         process = self.new_coordinator(roles="control,sync").start(ready=False).process
         self.assertEqual(process.wait(), 2)
         self.assertIn('"sync"', process.stderr)
+
+    # --- tenants that do nothing
+
+    def load(self, tenant, table, ids):
+        """Loads these ids into the tenant's table, and checks that they are there, once."""
+        path = self.write(f"{tenant}.csv", "id\n" + "".join(f"{i}\n" for i in ids))
+        self.tload("--tenant", tenant, "upload", path, "--table", table)
+        rows = [row for (row,) in self.query(f"select id from {table} order by id", tenant=tenant)]
+        self.assertEqual(rows, sorted(ids))
+
+    def start_many(self, number, settings=None):
+        """A coordinatord with so many tenants, all served and none with anything to do."""
+        settings = {"kafka": {"max_partitions": 1000000, "partitions": 1}, **(settings or {})}
+        self.start(settings)
+        tenants = Tenants(self.coordinator, number, partitions=1)
+        tenants.await_served(240)
+        parked(self.coordinator.process.pid, 60)
+        return tenants
+
+    def test_parked_then_woken(self):
+        """What comes for a worker without a thread is loaded as ever, again and again."""
+        self.start()
+        table = self.define("id int")
+        for i in range(1, 4):
+            self.tload("upload", self.write("a.csv", f"id\n{i}\nx\n"), "--table", table, exit=3)
+            self.assertTrue(worker_threads(self.coordinator.process.pid))
+            parked(self.coordinator.process.pid, 30)
+        self.assertEqual(self.query(f"select id from {table} order by id"), [(1,), (2,), (3,)])
+
+    def test_many_tenants(self):
+        tenants = self.start_many(MANY)
+        pid = self.coordinator.process.pid
+        threads = len(os.listdir(f"/proc/{pid}/task"))
+        self.assertLess(threads, MANY / 2, "threads of parked tenants")
+        self.assertLess(len(os.listdir(f"/proc/{pid}/fd")), MANY, "descriptors of parked tenants")
+        for tenant in tenants.names[:: MANY // 4]:
+            self.tload("--tenant", tenant, "define-table", "t", "id int", "--key", "id")
+            self.load(tenant, "t", [1, 2, 3])
+        # The others had no part in it.
+        self.assertLess(len(worker_threads(pid)), MANY / 4)
+
+    def test_killed_while_parked(self):
+        """Nothing that came meanwhile is lost, nor loaded twice."""
+        self.start_roles("sink")
+        tenants = Tenants(self.coordinator, 5, partitions=2)
+        self.tload("--tenant", "t1", "define-table", "t", "id int", "--key", "id")
+        moving = [self.process[name] for name in self.process if name != "control"]
+        due = {"validate": 4 + 10, "sink": 4 + 10, "errors": 4 + 10}
+        wait_until(lambda: partitions_of(moving) == due, 60, "all tenants to be served")
+        self.load("t1", "t", [1, 2])
+        for process in moving:
+            parked(process.process.pid, 30)
+        for name in ("sink", "sink-2", "validate", "errors"):
+            self.process[name].kill()
+        upload = self.tload("--tenant", "t1", "upload", "--detach", self.write("b.csv", "id\n2\n3\n"), "--table", "t")
+        for name in ("sink", "validate", "errors"):
+            self.start_role(name)
+        self.tload("--tenant", "t1", "wait", upload.stdout.strip())
+        self.assertEqual(self.query("select id from t order by id", tenant="t1"), [(1,), (2,), (3,)])
+        self.assertEqual(len(tenants.names), 5)
+        self.stop_roles("sink", "validate", "errors", "control")
+
+    def test_served_within_a_second(self):
+        """How long after control has made its topics a tenant is served; the time is printed."""
+        self.start_roles()
+        began = time.monotonic()
+        Tenants(self.coordinator, 1)
+        moving = [self.process[name] for name in ROLES[1:]]
+        wait_until(lambda: partitions_of(moving) == dict.fromkeys(ROLES[1:], 8), 30, "the new tenant to be served")
+        print(f"a new tenant is served {time.monotonic() - began:.2f} s after control was stopped to add it")
+        self.stop_roles()
+
+    # --- clusters
+
+    def test_bound_to_clusters(self):
+        """A process serves those that it is bound to; what it never heard of may come later."""
+        self.use_kafka()
+        directory = os.path.join(self.dir, "c")
+        self.coordinator = self.new_coordinator(roles="control", directory=directory).start()
+        table = self.define("id int")
+        clusters = {"coordinator": {"clusters": "elsewhere, nowhere"}}
+        other = self.new_coordinator(clusters, roles="validate,sink,errors", directory=directory).start(ready=False)
+        wait_until(lambda: "role errors runs" in other.log, what="the roles")
+        path = self.write("a.csv", "id\n1\n")
+        self.tload("upload", path, "--table", table, "--timeout", "3", exit=124)
+        self.assertNotIn("follows tenant", other.log)
+        clusters = {"coordinator": {"clusters": "elsewhere,default"}}
+        ours = self.new_coordinator(clusters, roles="validate,sink,errors", directory=directory).start(ready=False)
+        upload = self.coordinator.http("GET", "/v1/tenants/default/uploads").json["uploads"][0]["upload"]
+        self.tload("wait", upload)
+        self.assertEqual(self.query(f"select id from {table}"), [(1,)])
+        for process in (ours, other, self.coordinator):
+            process.stop()
+
+    def test_clusters_are_not_for_control(self):
+        self.use_kafka()
+        process = self.new_coordinator({"coordinator": {"clusters": "default"}}).start(ready=False).process
+        self.assertEqual(process.wait(), 2)
+        self.assertIn("clusters", process.stderr)

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tenants cost that do nothing: idle.py [--tenants N,...] [--seconds N] [--postgresql] [--perf FILE]
+
+For each number of tenants a coordinatord that never saw anything else: how long until all are served, then, once every
+worker has parked, memory, threads, descriptors, connections to PostgreSQL, and what the processor did for so many
+seconds. Nothing is asserted.
+
+--tenants      how many, one run each (1,100,500)
+--seconds      to look at it while nothing happens (30)
+--postgresql   as the sink, instead of SQLite
+--perf         record what uses the processor meanwhile, of the last run, into this file
+"""
+
+import argparse
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+sys.dont_write_bytecode = True
+
+from tests.bench import measure  # noqa: E402, the path comes first
+from tests.bench.services import Services  # noqa: E402
+from tests.lib.tenants import Tenants, parked  # noqa: E402
+
+START_SECONDS = 600
+MIB = 1 << 20
+
+
+def pss(pid):
+    """Bytes of memory, what is shared with others divided among them."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("/proc has no Pss")
+
+
+def connections(services):
+    with services.database() as database:
+        return database.value("select count(*) from pg_stat_activity where application_name = 'tload'")
+
+
+def watch(pid, seconds, perf):
+    """Seconds of the processor within so many."""
+    before = measure.cpu(pid)
+    if perf:
+        command = ["perf", "record", "-q", "-g", "-F", "997", "-p", str(pid), "-o", perf, "--", "sleep", str(seconds)]
+        subprocess.run(command, check=True)
+    else:
+        time.sleep(seconds)  # it is the time that is measured
+    return measure.cpu(pid) - before
+
+
+def run(services, number, options):
+    """The figures for so many tenants."""
+    url = services.postgres.url if options.postgresql else None
+    settings = {"kafka": {"max_partitions": 1000000}, "coordinator": {"log_level": "info"}}
+    with services.daemon(url, settings=settings) as daemon:
+        pid = daemon.coordinator.process.pid
+        began = time.monotonic()
+        tenants = Tenants(daemon.coordinator, number - 1)
+        tenants.await_served(START_SECONDS)
+        pid = daemon.coordinator.process.pid
+        served = time.monotonic() - began
+        parked(pid, START_SECONDS)
+        used = watch(pid, options.seconds, options.perf)
+        figures = {
+            "served_s": served,
+            "memory_mib": pss(pid) / MIB,
+            "threads": len(os.listdir(f"/proc/{pid}/task")),
+            "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
+            "cpu_s": used,
+            "cpu_percent": 100 * used / options.seconds,
+        }
+        if options.postgresql:
+            figures["connections"] = connections(services)
+        return figures
+
+
+def interrupted(number, _frame):
+    sys.exit(128 + number)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tenants", default="1,100,500")
+    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--perf", metavar="FILE")
+    options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    services = Services()
+    try:
+        for number in map(int, options.tenants.split(",")):
+            figures = run(services, number, options)
+            print(f"{number:5} tenants  " + "  ".join(f"{k} {v:.2f}" for k, v in figures.items()), flush=True)
+    finally:
+        services.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many tenants of one coordinatord, and how to see that they are served and that nothing is done for them."""
+
+import os
+import pathlib
+import re
+import sqlite3
+import time
+
+from tests.lib.process import scaled, wait_until
+
+ROLES = ("validate", "sink", "errors")
+
+
+class Tenants:
+    """So many tenants besides "default", t1, t2, ... The coordinatord is started again for it."""
+
+    def __init__(self, coordinator, number, cluster="default", partitions=4):
+        self.coordinator = coordinator
+        self.partitions = partitions
+        self.names = [f"t{i}" for i in range(1, number + 1)]
+        coordinator.stop()
+        database = sqlite3.connect(os.path.join(coordinator.state, "control.db"))
+        try:
+            with database:
+                database.executemany(
+                    "insert into tenants(tenant, cluster, partitions, created_ms) values(?, ?, ?, ?)",
+                    [(name, cluster, partitions, int(time.time() * 1000)) for name in self.names],
+                )
+        finally:
+            database.close()
+        coordinator.start()
+
+    def states(self):
+        """By name, of all tenants."""
+        found, cursor = {}, ""
+        while cursor is not None:
+            answer = self.coordinator.http("GET", f"/v1/tenants?limit=1000{cursor}").json
+            found |= {t["tenant"]: t["state"] for t in answer["tenants"]}
+            cursor = f"&cursor={answer['next']}" if answer.get("next") else None
+        return found
+
+    def await_ready(self, timeout=60):
+        def ready():
+            states = self.states()
+            return all(states.get(name) == "ready" for name in self.names)
+
+        wait_until(ready, timeout, "all tenants to be ready")
+
+    def await_served(self, timeout=60, processes=None):
+        """Each partition of theirs is some process's (of these, or the coordinatord's), in every role."""
+        processes = processes or [self.coordinator]
+        self.await_ready(timeout)
+        # "default" has as many.
+        due = {role: self.partitions * (len(self.names) + 1) for role in ROLES}
+
+        wait_until(lambda: partitions_of(processes) == due, timeout, "all tenants to be served")
+
+
+def partitions_of(processes):
+    """How many partitions they have, by role, as they said last."""
+    sums = dict.fromkeys(ROLES, 0)
+    for process in processes:
+        last = {}
+        for role, cluster, number in re.findall(r" (\w+): cluster (\S+): (\d+) partitions are ours", process.log):
+            last[role, cluster] = int(number)
+        for (role, _), number in last.items():
+            sums[role] += number
+    return sums
+
+
+def worker_threads(pid):
+    """Names of the threads of workers: they are named after role and tenant."""
+    names = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            names.append((task / "comm").read_text(encoding="utf-8", errors="replace").strip())
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return [name for name in names if "/" in name and name.split("/")[0] in {role[:4] for role in ROLES}]
+
+
+def parked(pid, timeout=60):
+    """Returns once no worker has had a thread for a second: then all have been placed, and none is at work."""
+    quiet_since = None
+
+    def quiet():
+        nonlocal quiet_since
+        if worker_threads(pid):
+            quiet_since = None
+        elif quiet_since is None:
+            quiet_since = time.monotonic()
+        return quiet_since is not None and time.monotonic() - quiet_since >= 1
+
+    wait_until(quiet, scaled(timeout), "all workers to park")
