@@ -89,6 +89,12 @@ int control_tenant_create(struct control *c, const json_t *request, const char *
 /* request: {"max_uploads", "max_bytes_per_second"}; what is not in it stays. */
 int control_tenant_patch(struct control *c, const char *tenant, const json_t *request, json_t **answer,
                          struct tl_error *err) TL_MUST_CHECK;
+/* To the cluster that the request names; returns when that is stored. TL_E_REFUSED when there is no room. */
+int control_tenant_move(struct control *c, const char *tenant, const json_t *request, json_t **answer,
+                        struct tl_error *err) TL_MUST_CHECK;
+/* Takes a move back, unless it is done. */
+int control_tenant_stay(struct control *c, const char *tenant, json_t **answer,
+                        struct tl_error *err) TL_MUST_CHECK;
 /*
  * From then on it is not there for anybody; its unfinished uploads end as failed, its topics are deleted, and then what
  * is known of it. Its data in the sink stays. Waits for that; TL_E_UNAVAILABLE when it takes longer: it goes on.

@@ -89,6 +89,10 @@ struct tenant {
     atomic_bool gone;
     /* Under the lock. */
     struct cluster *cluster;
+    struct cluster *move_to;       /* where it is to live; NULL: it is not being moved */
+    bool move_made;                /* its topics are there already */
+    struct cluster *move_from;     /* where it has topics that are to be deleted; NULL: nowhere */
+    char move_waits[TROUBLE_TEXT]; /* what the move waits for */
     enum tenant_state state;
     int64_t epoch;
     int64_t max_uploads;
@@ -196,6 +200,8 @@ struct cluster *tenant_cluster(struct control *c, const struct tenant *t);
 bool tenant_is_on(struct control *c, const struct tenant *t, const struct cluster *cl);
 /* The roles are to hear of a change. Under the lock. */
 void tenants_touch(struct control *c);
+/* Whether it has topics there, or will have, or has not lost them yet. Under the lock. */
+bool tenant_has_topics(const struct tenant *t, const struct cluster *cl);
 /* Under the lock. With `secrets` as the roles see it. NULL: memory is short. */
 json_t *tenant_to_json(struct control *c, const struct tenant *t, bool secrets);
 
@@ -346,6 +352,9 @@ struct pass {
 /* Returns whether the pass may go on: after a failure that has to do with one thing alone it does. */
 bool pass_note(struct pass *p, const struct tl_error *err);
 void pass_set_tenant(struct pass *p, struct tenant *t, bool ready, bool broken, const char *trouble);
+/* move.c: tenants that are being moved, from or to the cluster, or were. False: the pass may not go on. *busy: the next
+ * one is to come soon. */
+bool pass_moves(struct pass *p, bool *busy);
 /* removal.c: tenants that are being removed. False: the pass may not go on. */
 bool pass_removals(struct pass *p);
 /* look.c: what is in the cluster, and whether our topics are still as they were made. */

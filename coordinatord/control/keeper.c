@@ -7,6 +7,7 @@
  *     that a table is dropped            ──► its uploads are wished to stop, before all that
  *   wishes to stop (uploads)             ──► cancel message in every partition of raw-input
  *   tenants that are being removed       ──► their topics, then what is known of them, deleted (removal.c)
+ *   tenants that are being moved         ──► taken over, or given away when all is applied (move.c)
  *   what is in the cluster               ──► looked at (look.c)
  *   what has been applied                ──► trimmed from all topics, now and then (trim.c)
  *
@@ -27,6 +28,7 @@ enum {
     AWAIT_MS = 20000,
     RETRY_MIN_MS = 250,
     RETRY_MAX_MS = 5000,
+    MOVING_MS = 250,
     BUSY_MS = 3000,
     IDLE_MS = 10000
 };
@@ -309,17 +311,19 @@ static int need_broker(struct cluster *cl, struct tl_error *err)
     return cl->broker ? 0 : -1;
 }
 
-static bool run_pass(struct cluster *cl)
+static bool run_pass(struct cluster *cl, bool *moving)
 {
     struct pass p = {.c = cl->control, .cl = cl};
 
+    *moving = false;
     if (need_broker(cl, &p.err) < 0) {
         p.failed = true;
     } else {
         p.broker = cl->broker;
         if (cl->look_at == 0)
             pass_look(&p);
-        if (!p.failed && pass_topics(&p) && pass_versions(&p) && pass_cancels(&p) && pass_removals(&p))
+        if (!p.failed && pass_topics(&p) && pass_versions(&p) && pass_cancels(&p) && pass_removals(&p) &&
+            pass_moves(&p, moving))
             pass_look(&p);
     }
     publish(&p);
@@ -336,19 +340,19 @@ void *keeper_run(void *cluster)
 
     control_lock(c);
     while (!atomic_load(&cl->stop)) {
-        int64_t until;
-        bool fine;
+        int64_t until, pause;
+        bool fine, moving;
 
         cl->kicked = false;
         cl->passes_begun++;
         control_unlock(c);
-        fine = run_pass(cl);
+        fine = run_pass(cl, &moving);
         /* Nobody waits for this. */
         if (fine && tl_clock_ms() >= trim_at && trim_pass(cl))
             trim_at = tl_clock_ms() + trim_every;
         control_lock(c);
-        until = fine ? TL_MIN(tl_clock_ms() + (cl->nlive ? BUSY_MS : IDLE_MS), trim_at)
-                     : tl_clock_ms() + retry;
+        pause = moving ? MOVING_MS : cl->nlive ? BUSY_MS : IDLE_MS;
+        until = fine ? TL_MIN(tl_clock_ms() + pause, trim_at) : tl_clock_ms() + retry;
         retry = fine ? RETRY_MIN_MS : TL_MIN(retry * 2, RETRY_MAX_MS);
         while (!cl->kicked && !atomic_load(&cl->stop) && control_wait(c, &cl->wake, until))
             ;

@@ -23,11 +23,15 @@ static struct tenant *owner(struct look *k, const char *topic)
     struct tl_str tenant;
     struct tl_error err;
     struct tenant *t;
+    bool ours;
 
     if (!tl_topic_parse(tl_str(topic), &which, &tenant) || !tl_str_copy(tenant, name, sizeof name))
         return NULL;
     t = tenant_find_any(k->p->c, name, &err);
-    return t && tenant_cluster(k->p->c, t) == k->p->cl ? t : NULL;
+    control_lock(k->p->c);
+    ours = t && tenant_has_topics(t, k->p->cl);
+    control_unlock(k->p->c);
+    return ours ? t : NULL;
 }
 
 static void on_topic(void *app, const char *topic, int32_t partitions)
@@ -41,6 +45,8 @@ static void on_topic(void *app, const char *topic, int32_t partitions)
         return;
     }
     k->seen.ours += partitions;
+    if (tenant_cluster(k->p->c, t) != k->p->cl)
+        return; /* it moves; what is there is looked at when it lives there */
     t->topics_found += partitions == t->partitions;
     /* One that is not ready is looked at when its topics are made. */
     if (!t->ready || partitions == 0 || partitions == t->partitions || atomic_load(&t->removing))

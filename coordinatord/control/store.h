@@ -107,6 +107,18 @@ int store_tenant_set_limits(struct store *s, const struct tenant_row *row,
                             struct tl_error *err) TL_MUST_CHECK;
 /* All that there is of it, but for its epoch. */
 int store_tenant_remove(struct store *s, const char *tenant, struct tl_error *err) TL_MUST_CHECK;
+/*
+ * A move, each step for itself. Begun: reserved on the cluster that `place` names, and stored as moving; its topics are made
+ * there; it lives there, with that epoch; or it stays. After both of these its other topics are to be deleted, until
+ * they are.
+ */
+int store_tenant_move(struct store *s, const char *tenant, store_place *place, void *app,
+                      struct tl_error *err) TL_MUST_CHECK;
+int store_tenant_move_made(struct store *s, const char *tenant, struct tl_error *err) TL_MUST_CHECK;
+int store_tenant_switch(struct store *s, const char *tenant, int64_t epoch,
+                        struct tl_error *err) TL_MUST_CHECK;
+int store_tenant_stay(struct store *s, const char *tenant, struct tl_error *err) TL_MUST_CHECK;
+int store_tenant_cleared(struct store *s, const char *tenant, struct tl_error *err) TL_MUST_CHECK;
 /* By name. each may take over the texts of the row (and sets them to NULL then); it must not call the store. */
 int store_tenants(struct store *s, int (*each)(void *app, struct tenant_row *row, struct tl_error *err),
                   void *app, struct tl_error *err) TL_MUST_CHECK;

@@ -214,6 +214,10 @@ static int begin_removal(struct control *c, struct tenant *t, struct tl_error *e
     control_lock(c);
     if (t->state == TENANT_MOVING)
         rc = tl_fail(err, TL_E_CONFLICT, "tenant \"%s\" is being moved; remove it after that", t->name);
+    else if (t->move_from)
+        rc = tl_fail(err, TL_E_CONFLICT,
+                     "tenant \"%s\" still has topics on cluster \"%s\"; remove it when they are deleted",
+                     t->name, t->move_from->name);
     else if (t->state != TENANT_REMOVING)
         rc = store_tenant_set_state(c->store, t->name, TENANT_REMOVING, err);
     if (rc == 0) {

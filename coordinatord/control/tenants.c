@@ -24,6 +24,16 @@ static int take_url(char **own, const char *otherwise, char **out, struct tl_err
     return *out ? 0 : tl_fail_nomem(err);
 }
 
+static int read_move(struct control *c, const struct tenant_row *row, struct tenant *t, struct tl_error *err)
+{
+    if (row->move_to[0] && !(t->move_to = cluster_find(c, row->move_to, err)))
+        return -1;
+    if (row->move_from[0] && !(t->move_from = cluster_find(c, row->move_from, err)))
+        return -1;
+    t->move_made = row->move_step > 0;
+    return 0;
+}
+
 static struct tenant *tenant_new(struct control *c, struct tenant_row *row, struct tl_error *err)
 {
     const struct config *config = c->options.config;
@@ -50,7 +60,7 @@ static struct tenant *tenant_new(struct control *c, struct tenant_row *row, stru
         take_url(&row->errors_url, config->errors_url, &t->errors_url, err) == 0 &&
         (t->sink_ops = c->options.sink_for(t->sink_url, err)) != NULL &&
         (t->errstore = c->options.errstore_for(t->errors_url, err)) != NULL &&
-        (t->cluster = cluster_find(c, row->cluster, err)) != NULL)
+        (t->cluster = cluster_find(c, row->cluster, err)) != NULL && read_move(c, row, t, err) == 0)
         return t;
     tl_error_prefix(err, "tenant \"%s\"", t->name);
     tenant_free(t);
@@ -133,6 +143,11 @@ bool tenant_is_on(struct control *c, const struct tenant *t, const struct cluste
     return !atomic_load(&t->removing) && tenant_cluster(c, t) == cl;
 }
 
+bool tenant_has_topics(const struct tenant *t, const struct cluster *cl)
+{
+    return t->cluster == cl || t->move_to == cl || t->move_from == cl;
+}
+
 void tenants_touch(struct control *c)
 {
     c->tenants_change = TL_MAX(c->tenants_change + 1, tl_clock_wall_ms());
@@ -156,6 +171,9 @@ int tenant_usable(struct control *c, struct tenant *t, struct tl_error *err)
         rc = tl_fail(err, TL_E_FATAL, "tenant \"%s\" can't be used: %s", t->name, t->trouble);
     else if (!t->ready)
         rc = tl_fail(err, TL_E_UNAVAILABLE, "tenant \"%s\" is not ready: %s", t->name, t->trouble);
+    else if (t->move_to)
+        rc = tl_fail(err, TL_E_UNAVAILABLE, "tenant \"%s\" is being moved to cluster \"%s\": %.300s", t->name,
+                     t->move_to->name, t->move_waits);
     control_unlock(c);
     return rc;
 }
@@ -172,7 +190,9 @@ static const char *state_of(const struct tenant *t)
 json_t *tenant_to_json(struct control *c, const struct tenant *t, bool secrets)
 {
     const struct config *config = c->options.config;
-    const char *waiting = t->trouble[0] ? t->trouble : report_for(c, t->name, NULL, tl_clock_ms());
+    const char *waiting = t->trouble[0] ? t->trouble
+                          : t->move_to  ? t->move_waits
+                                        : report_for(c, t->name, NULL, tl_clock_ms());
     json_t *kafka = tl_kafka_conf_to_json(&t->cluster->kafka), *json = NULL;
     char *sink = secrets ? strdup(t->sink_url) : redact_url(t->sink_url);
     char *errors = secrets ? strdup(t->errors_url) : redact_url(t->errors_url);
@@ -182,7 +202,7 @@ json_t *tenant_to_json(struct control *c, const struct tenant *t, bool secrets)
     if (kafka && sink && errors && (secrets || redact_kafka(kafka) == 0))
         json = json_pack(
             "{s:s, s:s, s:i, s:I, s:s, s:b, s:s?, s:s?, s:{s:s, s:s, s:s}, s:O, s:s, s:s, s:s, s:I, s:I, s:I,"
-            " s:s, s:s}",
+            " s:s, s:s, s:s?, s:s?}",
             "tenant", t->name, "cluster", t->cluster->name, "partitions", (int)t->partitions, "epoch",
             (json_int_t)t->epoch, "state", state_of(t), "ready", (int)t->ready, "waiting", waiting, "alarm",
             t->alarm[0] ? t->alarm : NULL, "topics", "raw_input", t->topic[TL_TOPIC_RAW_INPUT],
@@ -190,7 +210,8 @@ json_t *tenant_to_json(struct control *c, const struct tenant *t, bool secrets)
             t->topic[TL_TOPIC_IMPORT_ERROR], "kafka", kafka, "compression", config->compression, "sink", sink,
             "errors", errors, "uploads", (json_int_t)t->nlive, "max_uploads", (json_int_t)t->max_uploads,
             "max_bytes_per_second", (json_int_t)t->max_bytes_per_second, "created_at", when, "created_by",
-            t->who);
+            t->who, "moving_to", t->move_to ? t->move_to->name : NULL, "leaving",
+            t->move_from ? t->move_from->name : NULL);
     json_decref(kafka);
     free(sink);
     free(errors);

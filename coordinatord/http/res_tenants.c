@@ -40,6 +40,22 @@ int tenants_patch(struct request *r, struct tl_error *err)
                : reply_json(r, 200, answer);
 }
 
+int tenants_move(struct request *r, struct tl_error *err)
+{
+    json_t *answer;
+
+    return control_tenant_move(r->control, r->param[0], r->body, &answer, err) < 0
+               ? -1
+               : reply_json(r, 202, answer);
+}
+
+int tenants_stay(struct request *r, struct tl_error *err)
+{
+    json_t *answer;
+
+    return control_tenant_stay(r->control, r->param[0], &answer, err) < 0 ? -1 : reply_json(r, 200, answer);
+}
+
 int tenants_remove(struct request *r, struct tl_error *err)
 {
     return control_tenant_remove(r->control, r->param[0], err) < 0 ? -1 : reply_json(r, 204, NULL);

@@ -47,6 +47,7 @@ static struct {
     size_t ntopics;
     struct fake_message message[FAKE_MESSAGES];
     size_t nmessages;
+    const char *pending; /* the topic that has a message nobody has used; NULL none */
     bool sink_there;
     bool sink_broken;
     int (*foreign)(struct foreign_table *t,
@@ -248,11 +249,12 @@ static int fake_trim(struct broker *b, const char *topic, int32_t partition, int
 static int fake_pending(struct broker *b, const char *topic, int32_t partition, int64_t from, int timeout_ms,
                         struct broker_pending *out, struct tl_error *err)
 {
-    (void)topic;
     (void)partition;
     (void)from;
     (void)timeout_ms;
     *out = (struct broker_pending){.since_ms = -1, .raw_offset = -1};
+    FAKE(out->records = fake.pending && strcmp(fake.pending, topic) == 0 &&
+                        strcmp(b->kafka, "here:9092") == 0);
     return fake_kafka(b, err);
 }
 
