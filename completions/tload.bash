@@ -67,6 +67,8 @@ _tload()
     'tenant create --max-bytes') return ;;
     'tenant set --max-uploads') return ;;
     'tenant set --max-bytes') return ;;
+    'tenant move --to') return ;;
+    'tenant move --timeout') return ;;
     'cluster add --bootstrap') return ;;
     'cluster add --max-partitions') return ;;
     'cluster add --property' | 'cluster add -X') return ;;
@@ -101,6 +103,8 @@ _tload()
     'tenant show '*) return ;;
     'tenant set -'*) words='--max-uploads --max-bytes --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tenant set '*) return ;;
+    'tenant move -'*) words='--to --cancel --detach --timeout --coordinator --tenant --token-file --json --quiet --help --version' ;;
+    'tenant move '*) return ;;
     'tenant remove -'*) words='--yes --coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tenant remove '*) return ;;
     'cluster add -'*) words='--bootstrap --max-partitions --property --coordinator --tenant --token-file --json --quiet --help --version' ;;
@@ -123,7 +127,7 @@ _tload()
     'help '*) words='define-table tables describe alter drop-table upload resume cancel status uploads wait errors tenant cluster token help version' ;;
     'version -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'tenant -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
-    'tenant '*) words='create list show set remove' ;;
+    'tenant '*) words='create list show set move remove' ;;
     'cluster -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;
     'cluster '*) words='add list show drain remove' ;;
     'token -'*) words='--coordinator --tenant --token-file --json --quiet --help --version' ;;

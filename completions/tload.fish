@@ -85,7 +85,7 @@ complete -c tload -n '__fish_seen_subcommand_from errors' -l csv -d 'the rejecte
 complete -c tload -n '__fish_seen_subcommand_from errors' -s n -l limit -x -d 'no more than the first N'
 
 complete -c tload -n __fish_use_subcommand -a tenant -d 'who has tables and topics of his own'
-complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set remove' -a create -d 'make a tenant, with topics of its own on one of the clusters'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set move remove' -a create -d 'make a tenant, with topics of its own on one of the clusters'
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l partitions -x -d 'of each of its three topics; it can\'t be changed later'
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l cluster -x -d 'where it is to live; by default on the cluster with most partitions free'
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l sink -x -d 'where its rows go, instead of the coordinator\'s sink'
@@ -93,15 +93,21 @@ complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcom
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l max-uploads -x -d 'unfinished uploads at a time; 0: no limit'
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l max-bytes -x -d 'bytes a second of an upload, with K, M or G behind; 0: no limit'
 
-complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set remove' -a list -d 'list the tenants, where they live, and what they wait for'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set move remove' -a list -d 'list the tenants, where they live, and what they wait for'
 
-complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set remove' -a show -d 'show a tenant: its cluster, sink, limits and state'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set move remove' -a show -d 'show a tenant: its cluster, sink, limits and state'
 
-complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set remove' -a set -d 'change the limits of a tenant'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set move remove' -a set -d 'change the limits of a tenant'
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from set' -l max-uploads -x -d 'unfinished uploads at a time; 0: no limit'
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from set' -l max-bytes -x -d 'bytes a second of an upload, with K, M or G behind; 0: no limit'
 
-complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set remove' -a remove -d 'remove a tenant with its topics; its rows stay in the data sink'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set move remove' -a move -d 'move a tenant to another cluster, while it is used'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from move' -l to -x -d 'where it is to live'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from move' -l cancel -d 'take a move back that is not done; it stays where it lives'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from move' -l detach -d 'do not wait for the move; it goes on'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from move' -l timeout -x -d 'wait no longer than this, then end with 124; the move goes on'
+
+complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set move remove' -a remove -d 'remove a tenant with its topics; its rows stay in the data sink'
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from remove' -s y -l yes -d 'do not ask'
 
 complete -c tload -n __fish_use_subcommand -a cluster -d 'the Kafka clusters that tenants live on'

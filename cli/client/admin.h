@@ -21,5 +21,9 @@ int admin_change(struct coordinator *c, enum admin what, const char *name, const
                  json_t **out, struct tl_error *err) TL_MUST_CHECK;
 int admin_remove(struct coordinator *c, enum admin what, const char *name,
                  struct tl_error *err) TL_MUST_CHECK;
+/* The tenant moves, as the request says, or a move is taken back; *out is what it is when that is stored. */
+int admin_move(struct coordinator *c, const char *tenant, const json_t *request, json_t **out,
+               struct tl_error *err) TL_MUST_CHECK;
+int admin_stay(struct coordinator *c, const char *tenant, json_t **out, struct tl_error *err) TL_MUST_CHECK;
 
 #endif

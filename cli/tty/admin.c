@@ -101,6 +101,8 @@ int tenant_print(struct output *out, const json_t *tenant, struct tl_error *err)
     snprintf(text, sizeof text, "%lld", (long long)upload_number(tenant, "partitions", 0));
     return print_labelled(out, "tenant", upload_text(tenant, "tenant"), err) ||
                    print_labelled(out, "cluster", upload_text(tenant, "cluster"), err) ||
+                   print_labelled(out, "moving to", upload_text(tenant, "moving_to"), err) ||
+                   print_labelled(out, "leaving", upload_text(tenant, "leaving"), err) ||
                    print_labelled(out, "partitions", text, err) ||
                    print_labelled(out, "state", upload_text(tenant, "state"), err) ||
                    print_labelled(out, "waiting", upload_text(tenant, "waiting"), err) ||

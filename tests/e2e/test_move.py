@@ -63,9 +63,8 @@ class Moves(TestCase):
         self.load("log", "b", 1, 500, 1)
         for epoch, (to, source, target) in enumerate((("west", self.kafka, self.west), ("default", self.west, self.kafka)), 2):
             self.assertEqual(len(self.topics(source)), 3)
-            self.move(to)
-            self.await_moved(to)
-            self.assertEqual(self.tenant()["epoch"], epoch)
+            moved = json.loads(self.tload("--json", "tenant", "move", "acme", "--to", to).stdout)
+            self.assertEqual((moved["cluster"], moved["epoch"], moved["state"]), (to, epoch, "ready"))
             self.assertEqual(len(self.topics(target)), 3)
             wait_until(lambda k=source: self.topics(k) == [], what="the old topics to be gone")
             self.load("orders", f"c{epoch}", 500 * epoch, 1000, epoch)
@@ -88,6 +87,8 @@ class Moves(TestCase):
             self.assertNotIn(answer.status, (200, 201, 202), to)
             self.assertIn(text, answer.json["detail"])
         self.assertEqual(self.tenant()["state"], "ready")
+        self.tload("tenant", "move", "acme", exit=2)
+        self.tload("tenant", "move", "acme", "--cancel", exit=2)
 
     def test_waits_for_who_sends_and_takes_no_more(self):
         path = self.write("slow.csv", self.rows(1, 200000, 1))
@@ -112,9 +113,10 @@ class Moves(TestCase):
         sending = self.tload_start(*TENANT, "upload", path, "--table", "orders", "--id", "slow",
                                    env={"TLOAD_FAILPOINT": "send.before_end=stop"})
         wait_until(lambda: stands_still(sending), what="the sender to stand still")
-        self.move("west")
+        self.tload("tenant", "move", "acme", "--to", "west", "--detach")
+        self.tload("tenant", "move", "acme", "--to", "west", "--timeout", "0", exit=124)
         wait_until(lambda: len(self.topics(self.west)) == 3, what="the new topics")
-        self.call("DELETE", "/v1/tenants/acme/move")
+        self.tload("tenant", "move", "acme", "--cancel")
         wait_until(lambda: self.topics(self.west) == [], what="the new topics to be gone")
         sending.signal(signal.SIGCONT)
         self.assertEqual(sending.wait(60), 0, sending)
