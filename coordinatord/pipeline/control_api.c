@@ -92,20 +92,20 @@ static int read_tenant(const json_t *json, struct tenant_info *t, struct tl_erro
 {
     const char *name, *cluster, *state, *sink, *errors;
     json_t *kafka;
-    json_int_t epoch = 1;
-    int partitions;
+    json_int_t epoch;
+    int partitions, ready;
 
-    if (json_unpack((json_t *)json, "{s:s, s:s, s:i, s?I, s:s, s:s, s:s, s:o}", "tenant", &name, "cluster",
-                    &cluster, "partitions", &partitions, "epoch", &epoch, "state", &state, "sink", &sink,
-                    "errors", &errors, "kafka", &kafka))
+    if (json_unpack((json_t *)json, "{s:s, s:s, s:i, s:I, s:s, s:b, s:s, s:s, s:o}", "tenant", &name,
+                    "cluster", &cluster, "partitions", &partitions, "epoch", &epoch, "state", &state, "ready",
+                    &ready, "sink", &sink, "errors", &errors, "kafka", &kafka))
         return tl_fail(err, TL_E_CORRUPT, "control describes a tenant in a way that is not understood");
     if (!tl_str_copy(tl_str(name), t->name, sizeof t->name) ||
         !tl_str_copy(tl_str(cluster), t->cluster, sizeof t->cluster))
         return tl_fail(err, TL_E_CORRUPT, "control names a tenant or cluster too long: \"%s\"", name);
     t->partitions = partitions;
     t->epoch = epoch;
-    t->ready = strcmp(state, "ready") == 0;
     t->removing = strcmp(state, "removing") == 0;
+    t->ready = ready && !t->removing;
     tl_kafka_conf_init(&t->kafka);
     t->sink_url = strdup(sink);
     t->errors_url = strdup(errors);
@@ -132,11 +132,12 @@ static int add_tenants(struct tenant_list *out, const json_t *tenants, struct tl
     return 0;
 }
 
-/* The tenants behind the last one of `out`. Returns 1 when there are more, 0, -1. *change: their number, or -1. */
+/* The tenants behind the last one of `out`. Returns 1 when there are more, 0, -1. *change: the number of their change. */
 static int next_page(struct control_api *c, struct tenant_list *out, int64_t *change, struct tl_error *err)
 {
     char path[PATH_MAX_BYTES];
-    json_t *answer, *number;
+    json_int_t number;
+    json_t *answer;
     int wait_ms = 0, rc;
 
     if (out->n) {
@@ -151,9 +152,10 @@ static int next_page(struct control_api *c, struct tenant_list *out, int64_t *ch
     }
     if (tl_http_call(c->http, "GET", path, NULL, wait_ms + CALL_MS, &answer, err))
         return -1;
-    number = json_object_get(answer, "change");
-    *change = json_is_integer(number) ? json_integer_value(number) : -1;
-    rc = add_tenants(out, json_object_get(answer, "tenants"), err);
+    rc = json_unpack(answer, "{s:I}", "change", &number)
+             ? tl_fail(err, TL_E_CORRUPT, "control lists its tenants in a way that is not understood")
+             : add_tenants(out, json_object_get(answer, "tenants"), err);
+    *change = rc ? -1 : number;
     if (!rc && out->n)
         rc = json_is_string(json_object_get(answer, "next"));
     json_decref(answer);
@@ -182,9 +184,9 @@ int control_api_tenants(struct control_api *c, struct tenant_list *out, struct t
     return more;
 }
 
-bool control_api_tenants_waits(const struct control_api *c)
+void control_api_tenants_again(struct control_api *c)
 {
-    return c->change >= 0;
+    c->change = -1;
 }
 
 void control_api_interrupt(struct control_api *c)

@@ -38,8 +38,8 @@ struct tenant_list {
  * the first call, and at the one after a failure, it does not wait.
  */
 int control_api_tenants(struct control_api *c, struct tenant_list *out, struct tl_error *err) TL_MUST_CHECK;
-/* Whether it waits; if not, the caller has to. */
-bool control_api_tenants_waits(const struct control_api *c);
+/* The next call does not wait either: what the last one gave could not be used. */
+void control_api_tenants_again(struct control_api *c);
 /* Makes a call in progress in another thread, and all later ones, fail. Any thread. */
 void control_api_interrupt(struct control_api *c);
 void tenant_list_release(struct tenant_list *list);

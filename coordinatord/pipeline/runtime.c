@@ -9,8 +9,8 @@
 #include "shared/base/clock.h"
 
 enum {
-    TENANTS_EVERY_MS = 1000,        /* when control does not tell by itself that they are others */
-    TENANTS_EVERY_MS_AT_FIRST = 50, /* until control has answered once */
+    AGAIN_MS = 1000,        /* after a failure */
+    AGAIN_MS_AT_FIRST = 50, /* until control has answered once */
     LOG_WAITING_EVERY_MS = 60000
 };
 
@@ -158,19 +158,21 @@ static int look(struct role_runtime *r)
 {
     struct tenant_list list;
     struct tl_error err;
+    int rc;
 
     if (control_api_tenants(r->control, &list, &err)) {
         tell(r, "waiting for control", &err);
-        return r->answered ? TENANTS_EVERY_MS : TENANTS_EVERY_MS_AT_FIRST;
+        return r->answered ? AGAIN_MS : AGAIN_MS_AT_FIRST;
     }
     r->answered = true;
-    if (distribute(r, &list, &err))
-        tell(r, "can't serve all tenants", &err);
+    rc = distribute(r, &list, &err);
     tenant_list_release(&list);
     free_ended(r, false);
-    if (control_api_tenants_waits(r->control))
+    if (!rc)
         return 0;
-    return r->clusters ? TENANTS_EVERY_MS : TENANTS_EVERY_MS_AT_FIRST;
+    tell(r, "can't serve all tenants", &err);
+    control_api_tenants_again(r->control);
+    return AGAIN_MS;
 }
 
 /* ------------------------------------------------------------------ the role */

@@ -485,7 +485,13 @@ int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err)
 
 int tl_consumer_close(struct tl_consumer *c, struct tl_error *err)
 {
-    rd_kafka_resp_err_t code = rd_kafka_consumer_close(c->rk);
+    rd_kafka_resp_err_t code;
+
+    /* A subscription that waits for a rebalance would be taken up again by 2.0.2 while it ends, which then aborts. */
+    code = rd_kafka_unsubscribe(c->rk);
+    if (code)
+        tl_warn(c->log, "kafka", "unsubscribing: %s", rd_kafka_err2str(code));
+    code = rd_kafka_consumer_close(c->rk);
 
     return code ? tl_rdkafka_fail(err, code, "leaving the consumer group", NULL) : 0;
 }

@@ -11,8 +11,9 @@
 #include "shared/http/client.h"
 #include "tests/unit/http_server.h"
 
-#define TENANT(name, more)                                                                                  \
-    "{\"tenant\":\"" name "\",\"cluster\":\"default\",\"partitions\":4,\"state\":\"ready\",\"sink\":\"s\"," \
+#define TENANT(name, more)                                                                           \
+    "{\"tenant\":\"" name                                                                            \
+    "\",\"cluster\":\"default\",\"partitions\":4,\"state\":\"ready\",\"ready\":true,\"sink\":\"s\"," \
     "\"errors\":\"e\",\"kafka\":{\"bootstrap.servers\":\"b\"}" more "}"
 
 static void ask(struct control_api *c, struct tenant_list *list)
@@ -32,13 +33,14 @@ static struct http_answer answer(char *text, size_t size, const char *body)
 
 static void test_tenants(void **state)
 {
-    static char text[4][2000];
+    static char text[5][2000];
     struct http_answer script[] = {
         answer(text[0], sizeof text[0],
                "{\"tenants\":[" TENANT("b", ",\"epoch\":7") "],\"next\":\"b\",\"change\":41}"),
-        answer(text[1], sizeof text[1], "{\"tenants\":[" TENANT("a", "") "],\"change\":42}"),
+        answer(text[1], sizeof text[1], "{\"tenants\":[" TENANT("a", ",\"epoch\":1") "],\"change\":42}"),
         answer(text[2], sizeof text[2], "{\"tenants\":[],\"change\":43}"),
-        answer(text[3], sizeof text[3], "{\"tenants\":[]}"),
+        answer(text[3], sizeof text[3], "{\"tenants\":[],\"change\":44}"),
+        answer(text[4], sizeof text[4], "{\"tenants\":[]}"),
     };
     struct http_server s;
     struct tenant_list list;
@@ -49,8 +51,6 @@ static void test_tenants(void **state)
     http_server_start(&s, script, TL_ARRAY_LEN(script));
     c = control_api_new(s.url, NULL, &err);
     assert_non_null(c);
-    assert_false(control_api_tenants_waits(c));
-
     ask(c, &list);
     assert_int_equal(list.n, 2);
     assert_string_equal(list.item[0].name, "a");
@@ -58,7 +58,6 @@ static void test_tenants(void **state)
     assert_int_equal(list.item[1].epoch, 7);
     assert_null(strstr(s.request[0], "seen"));
     assert_non_null(strstr(s.request[1], "cursor=b"));
-    assert_true(control_api_tenants_waits(c));
     tenant_list_release(&list);
 
     /* What changed between the pages is asked for again. */
@@ -68,10 +67,12 @@ static void test_tenants(void **state)
     assert_non_null(strstr(s.request[2], "wait_ms="));
     tenant_list_release(&list);
 
+    control_api_tenants_again(c);
     ask(c, &list);
-    assert_false(control_api_tenants_waits(c));
+    assert_null(strstr(s.request[3], "seen"));
     tenant_list_release(&list);
     assert_int_equal(control_api_tenants(c, &list, &err), -1);
+    assert_int_equal(err.code, TL_E_CORRUPT);
     control_api_free(c);
     http_server_stop(&s);
 }
