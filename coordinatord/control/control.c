@@ -75,7 +75,7 @@ void control_kafka_state(struct control *c, char *out, size_t size)
 
 static int init_sync(struct control *c, struct tl_error *err)
 {
-    pthread_cond_t *const conds[] = {&c->changed, &c->settled, &c->tenants_changed, &c->tracker_wake};
+    pthread_cond_t *const conds[] = {&c->changed, &c->settled, &c->tenants_changed, &c->trackers_ended};
     pthread_condattr_t attr;
     int rc = pthread_condattr_init(&attr);
 
@@ -97,6 +97,8 @@ static int load_upload(void *app, struct upload *u, struct tl_error *err)
 
     if (!l)
         return -1;
+    if (l->u.state == UPLOAD_QUEUED)
+        turns_found(l);
     live_changed(c, l);
     return 0;
 }
@@ -130,22 +132,22 @@ static int add_default(struct control *c, struct tl_error *err)
 static int open_metadata(struct control *c, struct tl_error *err)
 {
     char path[PATH_MAX];
+    int rc;
 
     if (snprintf(path, sizeof path, "%s/control.db", c->options.config->state) >= (int)sizeof path)
         return tl_fail(err, TL_E_USAGE, "the path of the state directory is too long");
     c->store = store_open(path, err);
     if (!c->store || add_default(c, err) < 0 || clusters_load(c, err) < 0 || tenants_load(c, err) < 0)
         return -1;
-    return store_uploads_unfinished(c->store, load_upload, c, err);
+    /* With the first of them there is a thread that looks at it. */
+    control_lock(c);
+    rc = store_uploads_unfinished(c->store, load_upload, c, err);
+    control_unlock(c);
+    return rc;
 }
 
 static int start_threads(struct control *c, struct tl_error *err)
 {
-    int rc = pthread_create(&c->tracker, NULL, tracker_run, c);
-
-    if (rc != 0)
-        return tl_fail_errno(err, rc, "a thread");
-    c->tracker_runs = true;
     for (struct cluster *cl = atomic_load(&c->clusters); cl; cl = atomic_load(&cl->next))
         if (cluster_start(cl, err) < 0)
             return -1;
@@ -182,7 +184,7 @@ void control_stop(struct control *c)
     pthread_cond_broadcast(&c->changed);
     pthread_cond_broadcast(&c->settled);
     pthread_cond_broadcast(&c->tenants_changed);
-    pthread_cond_broadcast(&c->tracker_wake);
+    trackers_kick(c);
     for (struct cluster *cl = atomic_load(&c->clusters); cl; cl = atomic_load(&cl->next)) {
         atomic_store(&cl->stop, true);
         pthread_cond_broadcast(&cl->wake);
@@ -202,8 +204,7 @@ void control_free(struct control *c)
     control_stop(c);
     for (struct cluster *cl = atomic_load(&c->clusters); cl; cl = atomic_load(&cl->next))
         cluster_stop(cl);
-    if (c->tracker_runs)
-        pthread_join(c->tracker, NULL);
+    trackers_join(c);
     live_free_all(c);
     tenants_free(c);
     clusters_free(c);
@@ -211,7 +212,7 @@ void control_free(struct control *c)
     pthread_cond_destroy(&c->changed);
     pthread_cond_destroy(&c->settled);
     pthread_cond_destroy(&c->tenants_changed);
-    pthread_cond_destroy(&c->tracker_wake);
+    pthread_cond_destroy(&c->trackers_ended);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }

@@ -22,9 +22,11 @@
 
 enum {
     LIVE_BUCKETS = 256,
-    LIVE_MAX = 10000,   /* unfinished uploads */
-    TENANTS_MAX = 1000, /* living ones */
-    REPORTS_MAX = 256,  /* roles that wait */
+    LIVE_MAX = 10000, /* unfinished uploads */
+    LIVE_TENANT_MAX = LIVE_MAX / 4,
+    SENDER_SILENT_MS = 60000, /* so long after its last word nobody counts on a sender any more */
+    TENANTS_MAX = 1000,       /* living ones */
+    REPORTS_MAX = 256,        /* roles that wait */
     REPORT_LIFE_MS = 5000,
     TROUBLE_TEXT = sizeof(((struct tl_error *)0)->text),
     PAGE_MAX = 1000
@@ -102,20 +104,21 @@ struct tenant {
     char trouble[TROUBLE_TEXT]; /* why Kafka can't be used for it, "" */
     char alarm[TROUBLE_TEXT];   /* what is pending is in danger, or lost; "" */
     int64_t nlive;              /* its unfinished uploads */
-    /* The keeper's own. */
-    int topics_found; /* as they have to be, when it looked last */
-    int64_t
-        applied_sum; /* the sum of the sink's offsets when all was trimmed last; -1 when something was left */
-    /* The tracker's own. */
-    struct sink *sink;  /* NULL: not open */
-    int64_t sink_used;  /* when it was read last */
-    int64_t sink_retry; /* not before this time */
-    char sink_trouble[TROUBLE_TEXT];
+    int topics_found;           /* the keeper's own: as they have to be, when it looked last */
+    /* The keeper's own: the sum of the sink's offsets when all was trimmed last; -1 when something was left. */
+    int64_t applied_sum;
+    /* Under the lock again: its unfinished uploads; those that are queued in the order of their turns. */
+    struct live *lives, *lives_last;
+    size_t nqueued;
+    int64_t turns_from;      /* monotonic: after a start nobody that is queued is let in before */
+    bool turns_passing;      /* turns_pass is at work on it */
+    struct tracker *tracker; /* tracker.c; NULL: it has no unfinished uploads, or had none for long */
 };
 
 /* An upload that is not finished, in memory for its progress. */
 struct live {
-    struct live *next; /* of its bucket */
+    struct live *next;           /* of its bucket */
+    struct live *before, *after; /* of its tenant */
     struct tenant *tenant;
     struct upload u;
     int refs;    /* of threads that hold it without the lock; freed at 0 when it is unlinked */
@@ -123,6 +126,8 @@ struct live {
     bool unlinked;
     int64_t heard_ms; /* last word of its sender, monotonic */
     int64_t heard_wall_ms;
+    int64_t let_in_ms;          /* when its turn came, while its sender has not been heard from since; 0 */
+    size_t queued_before;       /* so many have their turns before it */
     bool cancel_written;        /* the wish is in every partition; lost at a restart, then written again */
     int64_t next_look;          /* the tracker's, monotonic */
     int interval;               /* ms */
@@ -147,8 +152,6 @@ struct control {
     struct tl_log *log;
     struct store *store;
     atomic_bool stop;
-    pthread_t tracker;
-    bool tracker_runs;
 
     _Atomic(struct tenant *) tenants;
     _Atomic(struct cluster *) clusters;
@@ -157,11 +160,11 @@ struct control {
     pthread_cond_t changed; /* some upload's change */
     pthread_cond_t settled; /* a keeper finished a pass */
     pthread_cond_t tenants_changed;
-    pthread_cond_t tracker_wake;
+    pthread_cond_t trackers_ended;
+    struct tracker *trackers;
     size_t ntenants;        /* that are not gone */
     int64_t tenants_change; /* differs whenever something that the roles know of tenants does */
     bool adding_cluster;    /* one at a time: it takes a while to find out whether it can be used */
-    bool tracker_kicked;
     int64_t last_change;
     struct live *live[LIVE_BUCKETS];
     size_t nlive;
@@ -285,6 +288,25 @@ const char *report_for(struct control *c, const char *tenant, const char *table,
 /* Works out what the upload waits for; true when that changed. */
 bool live_waiting_update(struct control *c, struct live *l, int64_t now);
 
+/*
+ * turns.c: who of a tenant may send; under the lock. All queued ones whose turn it is are let in, and the others learn
+ * what they wait for. Called whenever that may have changed; those that wait call it themselves as time passes.
+ */
+void turns_pass(struct control *c, struct tenant *t);
+/* A new upload: whether it may send at once. If not it becomes a queued one. */
+void turns_enter(struct control *c, struct tenant *t, struct upload *u);
+/*
+ * Its sender is heard from, so that it keeps its turn, or has it when it comes; when it was given up for silent and all
+ * turns are taken by now it becomes a queued one again.
+ */
+int turns_heard(struct control *c, struct live *l, struct tl_error *err) TL_MUST_CHECK;
+/* It was found queued at the start: its client has to say that it is there. */
+void turns_found(struct live *l);
+/* Why it does not send. */
+void turns_text(const struct live *l, int64_t now, char *out, size_t size);
+/* Its share of what its tenant may send, in bytes a second; 0: as much as it likes, or it does not send. */
+int64_t turns_share(const struct live *l, int64_t now);
+
 /* live.c; under the lock */
 struct live *live_find(struct control *c, const char *tenant, const char *id);
 /* Takes over u's texts. */
@@ -292,26 +314,33 @@ struct live *live_add(struct control *c, struct tenant *t, struct upload *u, str
 void live_ref(struct live *l);
 void live_unref(struct live *l);
 void live_unlink(struct control *c, struct live *l);
+/* To the end of its tenant's. */
+void live_to_end(struct live *l);
 void live_free_all(struct control *c);
 /* The next number of change. */
 int64_t control_next_change(struct control *c);
 /* A change to be shown: numbered and told to all who wait. */
 void live_changed(struct control *c, struct live *l);
-/* Stores it; when it is final it also leaves the list. On failure it stays as it was before (`before`). */
+/*
+ * Stores it; when it is final it also leaves the list, and is freed unless somebody holds a reference. On failure it
+ * stays as it was before (`before`). Others of the tenant may be let in by it.
+ */
 int live_store(struct control *c, struct live *l, const struct upload *before,
                struct tl_error *err) TL_MUST_CHECK;
-void live_look_now(struct control *c, struct live *l);
+void live_look_now(struct live *l);
 /* Uploads into the table are to end as failed, for this reason. Without the lock. */
 int live_stop_table(struct control *c, int64_t table_id, const char *reason,
                     struct tl_error *err) TL_MUST_CHECK;
 /*
- * After a start: waits, not for long, until the counts of all are those of the ledger, so that none is seen
- * to fall.
+ * After a start: waits, not for long, until the counts of all the tenant's are those of the ledger, so that none is
+ * seen to fall.
  */
-void live_await_looks(struct control *c);
+void live_await_looks(struct control *c, const struct tenant *t);
 
 /* uploads.c */
-json_t *upload_to_json(const struct upload *u, const char *waiting);
+json_t *upload_to_json(const struct upload *u);
+/* Of one that is live, under the lock: also what it waits for, and its share. */
+json_t *live_to_json(const struct live *l);
 /* The object as it is now, live or stored. */
 int upload_answer(struct control *c, const char *tenant, const char *id, json_t **answer,
                   struct tl_error *err) TL_MUST_CHECK;
@@ -320,7 +349,10 @@ int upload_answer(struct control *c, const char *tenant, const char *id, json_t 
 int upload_stored(struct control *c, const char *tenant, const char *id, struct upload *u,
                   struct tl_error *err) TL_MUST_CHECK;
 
-/* session.c: what a sender needs, put into its answer. id NULL: the ledger has nothing of it. */
+/*
+ * session.c: what a sender needs, put into its answer; nothing as long as it is queued. id NULL: the ledger has nothing
+ * of it.
+ */
 int upload_session(struct control *c, const struct tenant *t, const char *id, json_t *schema, json_t *answer,
                    struct tl_error *err) TL_MUST_CHECK;
 /* The same of an upload that is there, by its own version; *answer begins with its object. */
@@ -360,8 +392,12 @@ bool pass_removals(struct pass *p);
 /* look.c: what is in the cluster, and whether our topics are still as they were made. */
 void pass_look(struct pass *p);
 
-void *tracker_run(void *control);
-void tracker_kick(struct control *c); /* under the lock */
+/* All under the lock. The tenant has a thread that follows its uploads; when this fails it has none. */
+int tracker_start(struct control *c, struct tenant *t, struct tl_error *err) TL_MUST_CHECK;
+void tracker_kick(const struct tenant *t);
+void trackers_kick(struct control *c);
+/* Waits for all of them to have ended, after control_stop. */
+void trackers_join(struct control *c);
 
 /*
  * A sink's connection for reading, of the calling thread. NULL with TL_E_NOT_FOUND when nothing is there yet.

@@ -241,7 +241,7 @@ static bool pass_cancels(struct pass *p)
         control_lock(c);
         if (rc == 0) {
             l->cancel_written = true;
-            live_look_now(c, l);
+            live_look_now(l);
         }
         live_unref(l);
         control_unlock(c);

@@ -25,11 +25,37 @@ struct live *live_find(struct control *c, const char *tenant, const char *id)
     return NULL;
 }
 
+static void link_last(struct live *l)
+{
+    struct tenant *t = l->tenant;
+
+    l->after = NULL;
+    l->before = t->lives_last;
+    *(t->lives_last ? &t->lives_last->after : &t->lives) = l;
+    t->lives_last = l;
+}
+
+static void unlink_of_tenant(struct live *l)
+{
+    struct tenant *t = l->tenant;
+
+    *(l->before ? &l->before->after : &t->lives) = l->after;
+    *(l->after ? &l->after->before : &t->lives_last) = l->before;
+}
+
+void live_to_end(struct live *l)
+{
+    unlink_of_tenant(l);
+    link_last(l);
+}
+
 struct live *live_add(struct control *c, struct tenant *t, struct upload *u, struct tl_error *err)
 {
     struct live *l;
     size_t bucket = bucket_of(u->tenant, u->id);
 
+    if (tracker_start(c, t, err) < 0)
+        return NULL;
     l = calloc(1, sizeof *l);
     if (!l) {
         tl_fail_nomem(err);
@@ -43,9 +69,12 @@ struct live *live_add(struct control *c, struct tenant *t, struct upload *u, str
     l->next = c->live[bucket];
     c->live[bucket] = l;
     c->nlive++;
-    t->nlive++;
     t->cluster->nlive++;
-    live_look_now(c, l);
+    link_last(l);
+    t->nlive++;
+    t->nqueued += l->u.state == UPLOAD_QUEUED;
+    l->looked = !l->u.begun; /* there is nothing of it in the ledger */
+    live_look_now(l);
     return l;
 }
 
@@ -74,6 +103,7 @@ void live_unlink(struct control *c, struct live *l)
         at = &(*at)->next;
     *at = l->next;
     c->nlive--;
+    unlink_of_tenant(l);
     l->tenant->nlive--;
     l->tenant->cluster->nlive--;
     l->unlinked = true;
@@ -108,55 +138,73 @@ void live_changed(struct control *c, struct live *l)
 
 int live_store(struct control *c, struct live *l, const struct upload *before, struct tl_error *err)
 {
+    struct tenant *t = l->tenant;
+
+    if (upload_end_unbegun(&l->u, tl_clock_wall_ms()))
+        tl_info(c->log, "control", "upload %s of table %s: %s before its turn: %s", l->u.id, l->u.table,
+                upload_state_name(l->u.state), l->u.reason);
     l->u.change = control_next_change(c);
     if (store_upload_save(c->store, &l->u, err) < 0) {
         upload_restore(&l->u, before);
         return -1;
     }
     pthread_cond_broadcast(&c->changed);
+    t->nqueued += l->u.state == UPLOAD_QUEUED;
+    t->nqueued -= before->state == UPLOAD_QUEUED;
     if (upload_final(l->u.state))
         live_unlink(c, l);
+    turns_pass(c, t);
     return 0;
 }
 
-void live_look_now(struct control *c, struct live *l)
+void live_look_now(struct live *l)
 {
     l->next_look = 0;
     l->interval = 0;
-    tracker_kick(c);
+    tracker_kick(l->tenant);
+}
+
+/* Those that are queued, or those that are not. */
+static int stop_some(struct control *c, int64_t table_id, bool queued, const char *reason,
+                     struct tl_error *err)
+{
+    for (size_t i = 0; i < LIVE_BUCKETS; i++) {
+        for (struct live *l = c->live[i], *next; l; l = next) {
+            struct upload before = l->u;
+
+            next = l->next;
+            if (l->u.table_id == table_id && (l->u.state == UPLOAD_QUEUED) == queued &&
+                upload_wish(&l->u, UPLOAD_FAILED, reason) && live_store(c, l, &before, err) < 0)
+                return -1;
+        }
+    }
+    return 0;
 }
 
 int live_stop_table(struct control *c, int64_t table_id, const char *reason, struct tl_error *err)
 {
-    int rc = 0;
+    int rc;
 
     control_lock(c);
-    for (size_t i = 0; i < LIVE_BUCKETS && rc == 0; i++) {
-        for (struct live *l = c->live[i]; l && rc == 0; l = l->next) {
-            struct upload before = l->u;
-
-            if (l->u.table_id == table_id && upload_wish(&l->u, UPLOAD_FAILED, reason))
-                rc = live_store(c, l, &before, err);
-        }
-    }
+    /* First those that the end of another one would let in. */
+    rc = stop_some(c, table_id, true, reason, err) < 0 ? -1 : stop_some(c, table_id, false, reason, err);
     control_unlock(c);
     return rc;
 }
 
-static bool all_looked(const struct control *c)
+static bool all_looked(const struct tenant *t)
 {
-    for (size_t i = 0; i < LIVE_BUCKETS; i++)
-        for (const struct live *l = c->live[i]; l; l = l->next)
-            if (!l->looked)
-                return false;
+    for (const struct live *l = t->lives; l; l = l->after)
+        if (!l->looked)
+            return false;
     return true;
 }
 
-void live_await_looks(struct control *c)
+void live_await_looks(struct control *c, const struct tenant *t)
 {
     enum { LOOKS_MS = 3000 };
     int64_t deadline = tl_clock_ms() + LOOKS_MS;
 
-    while (!all_looked(c) && !atomic_load(&c->stop) && control_wait(c, &c->changed, deadline))
+    while (!all_looked(t) && !atomic_load(&c->stop) && control_wait(c, &c->changed, deadline))
         ;
 }

@@ -45,16 +45,19 @@ static json_t *last_seqs(struct control *c, const struct tenant *t, const char *
 int upload_session(struct control *c, const struct tenant *t, const char *id, json_t *schema, json_t *answer,
                    struct tl_error *err)
 {
-    json_t *seqs = last_seqs(c, t, id, err), *more;
+    json_t *seqs, *more;
     int rc;
 
+    if (strcmp(json_string_value(json_object_get(answer, "state")), "queued") == 0)
+        return 0;
+    seqs = last_seqs(c, t, id, err);
     if (!seqs)
         return -1;
     control_lock(c);
-    more = json_pack("{s:i, s:O, s:s, s:o, s:s, s:o, s:I}", "partitions", (int)t->partitions, "schema",
-                     schema, "topic", t->topic[TL_TOPIC_RAW_INPUT], "kafka",
+    more = json_pack("{s:i, s:O, s:s, s:o, s:s, s:o}", "partitions", (int)t->partitions, "schema", schema,
+                     "topic", t->topic[TL_TOPIC_RAW_INPUT], "kafka",
                      tl_kafka_conf_to_json(&t->cluster->kafka), "compression", c->options.config->compression,
-                     "last_seqs", seqs, "max_bytes_per_second", (json_int_t)t->max_bytes_per_second);
+                     "last_seqs", seqs);
     control_unlock(c);
     rc = more && json_object_update(answer, more) == 0 ? 0 : tl_fail_nomem(err);
     json_decref(more);
@@ -173,13 +176,28 @@ static int schema_of(struct control *c, const struct upload *u, json_t **schema,
                : tl_fail(err, TL_E_CORRUPT, "metadata: the schema of table \"%s\" can't be read", u->table);
 }
 
+/* It counts as a new one when it was not heard from for long, and may have to wait for its turn. */
+static int heard(struct control *c, const struct upload *u, struct tl_error *err)
+{
+    struct live *l;
+    int rc;
+
+    control_lock(c);
+    l = live_find(c, u->tenant, u->id);
+    rc = l ? turns_heard(c, l, err) : 0;
+    if (l && rc == 0)
+        l->let_in_ms = 0; /* what it is given now it came for itself */
+    control_unlock(c);
+    return rc;
+}
+
 int upload_session_again(struct control *c, struct tenant *t, const struct upload *u, json_t **answer,
                          struct tl_error *err)
 {
     json_t *schema = NULL;
     int rc;
 
-    if (schema_of(c, u, &schema, err) < 0)
+    if (heard(c, u, err) < 0 || schema_of(c, u, &schema, err) < 0)
         return -1;
     rc = upload_answer(c, u->tenant, u->id, answer, err);
     if (rc == 0 && upload_session(c, t, u->id, schema, *answer, err) < 0) {
@@ -245,7 +263,7 @@ int control_upload_loaded(struct control *c, const char *tenant, const json_t *r
     table_row_release(&row);
     if (rc < 0)
         return -1;
-    *answer = json_pack("{s:o}", "upload", rc ? upload_to_json(&u, NULL) : json_null());
+    *answer = json_pack("{s:o}", "upload", rc ? upload_to_json(&u) : json_null());
     if (rc)
         upload_release(&u);
     return *answer ? 0 : tl_fail_nomem(err);

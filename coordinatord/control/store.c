@@ -114,6 +114,12 @@ static const char *const migrations[] = {
     " CHECK((role='admin')=(tenant IS NULL))) WITHOUT ROWID;"
     "CREATE INDEX tokens_by_tenant ON tokens(tenant, token);"
     "ALTER TABLE uploads ADD COLUMN who TEXT NOT NULL DEFAULT '';",
+    /* Uploads that wait for their turn to send; and a tenant's list that is not looked for among all others'. */
+    "ALTER TABLE uploads ADD COLUMN begun INTEGER NOT NULL DEFAULT 1;"
+    "ALTER TABLE uploads ADD COLUMN ticket INTEGER NOT NULL DEFAULT 0;"
+    "DROP INDEX uploads_unfinished;"
+    "CREATE INDEX uploads_unfinished ON uploads(ticket) WHERE state IN ('queued', 'sending', 'processing');"
+    "CREATE INDEX uploads_by_tenant ON uploads(tenant);",
 };
 
 void store_lock(struct store *s)

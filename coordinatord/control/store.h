@@ -79,8 +79,8 @@ struct tenant_row {
     int64_t epoch;       /* from 1; the next one when the name is used again, or its topics are others */
     char *sink_url;      /* owned; NULL: the configuration's, as the next one */
     char *errors_url;    /* owned */
-    int64_t max_uploads; /* unfinished at a time; 0: no limit, as the next one */
-    int64_t max_bytes_per_second;      /* of raw-input */
+    int64_t max_uploads; /* that may send at a time; 0: no limit, as the next one */
+    int64_t max_bytes_per_second;      /* of raw-input, before compression */
     char move_to[TL_TENANT_MAX + 1];   /* a cluster that has its topics too, or will have; "" */
     char move_from[TL_TENANT_MAX + 1]; /* a cluster that still has its old ones; "" */
     int32_t move_step;

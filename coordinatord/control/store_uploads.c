@@ -4,6 +4,8 @@
 
 #include "coordinatord/control/store_impl.h"
 
+enum { SLICE = 2000 }; /* uploads that are looked at while nobody else gets at the store */
+
 static const char *wish_name(const struct upload *u)
 {
     return u->wish == UPLOAD_SENDING ? NULL : upload_state_name(u->wish);
@@ -30,12 +32,12 @@ static int insert(struct store *s, struct upload *u, struct tl_error *err)
     if (rc == 1)
         return tl_fail(err, TL_E_CONFLICT, "upload %s exists already", u->id);
     if (rc < 0 || table_open(s, u, err) < 0 ||
-        store_run(s, ST_UPLOAD_ADD, err, "tttiiitttiiiiiiiiiidiitttttt", u->tenant, u->id, u->table,
+        store_run(s, ST_UPLOAD_ADD, err, "tttiiitttiiiiiiiiiidiittttttii", u->tenant, u->id, u->table,
                   u->table_id, (int64_t)u->version, (int64_t)u->partitions, upload_state_name(u->state),
                   wish_name(u), u->reason, u->rows_read, u->rows_applied, u->rows_rejected, u->errors_stored,
                   u->bytes_sent, u->bytes_total, u->started_ms, u->finished_ms, u->change, u->max_errors_rows,
                   u->max_errors_percent, (int64_t)u->resumable, u->batch_bytes, u->dialect, u->header,
-                  u->files, u->content, u->options, u->who) < 0)
+                  u->files, u->content, u->options, u->who, (int64_t)u->begun, u->ticket) < 0)
         return -1;
     u->rowid = sqlite3_last_insert_rowid(s->db);
     return 0;
@@ -55,9 +57,10 @@ int store_upload_add(struct store *s, struct upload *u, struct tl_error *err)
 
 static int save(struct store *s, const struct upload *u, struct tl_error *err)
 {
-    return store_run(s, ST_UPLOAD_SAVE, err, "itttiiiiiii", u->rowid, upload_state_name(u->state),
+    return store_run(s, ST_UPLOAD_SAVE, err, "itttiiiiiiiii", u->rowid, upload_state_name(u->state),
                      wish_name(u), u->reason, u->rows_read, u->rows_applied, u->rows_rejected,
-                     u->errors_stored, u->bytes_sent, u->finished_ms, u->change);
+                     u->errors_stored, u->bytes_sent, u->finished_ms, u->change, (int64_t)u->begun,
+                     u->ticket);
 }
 
 int store_upload_save(struct store *s, const struct upload *u, struct tl_error *err)
@@ -121,6 +124,8 @@ static int read_row(sqlite3_stmt *st, struct upload *u, struct tl_error *err)
     u->resumable = sqlite3_column_int(st, 21) != 0;
     u->batch_bytes = sqlite3_column_int64(st, 22);
     store_text(st, 28, u->who, sizeof u->who);
+    u->begun = sqlite3_column_int(st, 29) != 0;
+    u->ticket = sqlite3_column_int64(st, 30);
     if (store_text_dup(st, 23, &u->dialect, err) < 0 || store_text_dup(st, 24, &u->header, err) < 0)
         return -1;
     if (store_text_dup(st, 25, &u->files, err) < 0 || store_text_dup(st, 26, &u->content, err) < 0)
@@ -179,33 +184,54 @@ static int walk(struct store *s, sqlite3_stmt *st,
     return rc < 0 ? -1 : 0;
 }
 
-struct const_each {
+struct counting_each {
     int (*each)(void *app, const struct upload *u, struct tl_error *err);
     void *app;
+    int n;
 };
 
-static int call_const(void *app, struct upload *u, struct tl_error *err)
+static int call_counting(void *app, struct upload *u, struct tl_error *err)
 {
-    struct const_each *c = app;
+    struct counting_each *c = app;
 
+    c->n++;
     return c->each(c->app, u, err);
+}
+
+/* *from: where the next SLICE of the tenant's uploads end. 1: there may be more; 0. The lock is held. */
+static int slice(struct store *s, const char *tenant, int64_t before, int64_t *from, struct tl_error *err)
+{
+    sqlite3_stmt *st = store_bind(s, ST_UPLOADS_SLICE, err, "tii", tenant, before, (int64_t)SLICE);
+    int rc = st ? store_step(s, st, err) : -1;
+
+    *from = rc == 1 ? sqlite3_column_int64(st, 0) : 0;
+    if (rc == 1)
+        rc = sqlite3_column_int64(st, 1) == SLICE;
+    store_done(st);
+    return rc;
 }
 
 int store_uploads(struct store *s, const struct upload_filter *filter,
                   int (*each)(void *app, const struct upload *u, struct tl_error *err), void *app,
                   struct tl_error *err)
 {
-    struct const_each c = {each, app};
-    int rc;
+    struct counting_each c = {each, app, 0};
+    int64_t before = filter->before > 0 ? filter->before : INT64_MAX, from;
+    int more = 1;
 
-    store_lock(s);
-    rc = walk(s,
-              store_bind(s, ST_UPLOADS, err, "titti", filter->tenant,
-                         filter->before > 0 ? filter->before : INT64_MAX, filter->table, filter->state,
-                         (int64_t)filter->limit),
-              call_const, &c, err);
-    store_unlock(s);
-    return rc;
+    /* Whoever looks for a few among very many lets others in between. */
+    while (more == 1 && c.n < filter->limit) {
+        store_lock(s);
+        more = slice(s, filter->tenant, before, &from, err);
+        if (more >= 0 && walk(s,
+                              store_bind(s, ST_UPLOADS, err, "tittii", filter->tenant, before, filter->table,
+                                         filter->state, (int64_t)(filter->limit - c.n), from),
+                              call_counting, &c, err) < 0)
+            more = -1;
+        store_unlock(s);
+        before = from;
+    }
+    return more < 0 ? -1 : 0;
 }
 
 int store_uploads_unfinished(struct store *s, int (*each)(void *app, struct upload *u, struct tl_error *err),

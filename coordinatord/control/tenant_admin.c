@@ -168,6 +168,7 @@ int control_tenant_patch(struct control *c, const char *tenant, const json_t *re
         t->max_uploads = row.max_uploads;
         t->max_bytes_per_second = row.max_bytes_per_second;
         tenants_touch(c);
+        turns_pass(c, t);
     }
     control_unlock(c);
     return rc < 0 ? -1 : control_tenant(c, tenant, false, answer, err);
@@ -201,7 +202,7 @@ int tenant_stop_uploads(struct control *c, const struct tenant *t, struct tl_err
                 rc = stop_upload(c, l, reason, err);
         }
     }
-    tracker_kick(c);
+    tracker_kick(t);
     control_unlock(c);
     return rc;
 }

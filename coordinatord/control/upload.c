@@ -9,15 +9,18 @@
 enum { PERCENT_AFTER_ROWS = 1000 };
 
 static const char *const state_names[UPLOAD_STATES] = {
-    [UPLOAD_SENDING] = "sending", [UPLOAD_PROCESSING] = "processing",
-    [UPLOAD_DONE] = "done",       [UPLOAD_DONE_WITH_ERRORS] = "done_with_errors",
-    [UPLOAD_FAILED] = "failed",   [UPLOAD_CANCELLED] = "cancelled",
-    [UPLOAD_ABORTED] = "aborted",
+    [UPLOAD_QUEUED] = "queued",         [UPLOAD_SENDING] = "sending",
+    [UPLOAD_PROCESSING] = "processing", [UPLOAD_DONE] = "done",
+    [UPLOAD_FAILED] = "failed",         [UPLOAD_DONE_WITH_ERRORS] = "done_with_errors",
+    [UPLOAD_CANCELLED] = "cancelled",   [UPLOAD_ABORTED] = "aborted",
 };
 
 void upload_init(struct upload *u)
 {
     memset(u, 0, sizeof *u);
+    u->state = UPLOAD_SENDING;
+    u->wish = UPLOAD_SENDING;
+    u->begun = true;
     u->bytes_total = -1;
     u->max_errors_rows = -1;
     u->max_errors_percent = -1;
@@ -44,6 +47,8 @@ void upload_restore(struct upload *u, const struct upload *before)
     u->errors_stored = before->errors_stored;
     u->bytes_sent = before->bytes_sent;
     u->finished_ms = before->finished_ms;
+    u->begun = before->begun;
+    u->ticket = before->ticket;
     u->change = before->change;
 }
 
@@ -85,8 +90,19 @@ int upload_processing(struct upload *u, struct tl_error *err)
         return tl_fail(err, TL_E_CONFLICT, "upload %s is %s already", u->id, upload_state_name(u->state));
     if (u->wish != UPLOAD_SENDING)
         return tl_fail(err, TL_E_CONFLICT, "upload %s is being stopped: %s", u->id, u->reason);
+    if (u->state == UPLOAD_QUEUED)
+        return tl_fail(err, TL_E_CONFLICT, "upload %s is queued: its turn to send has not come", u->id);
     u->state = UPLOAD_PROCESSING;
     return 0;
+}
+
+bool upload_end_unbegun(struct upload *u, int64_t now)
+{
+    if (u->begun || u->wish == UPLOAD_SENDING || upload_final(u->state))
+        return false;
+    u->state = u->wish;
+    u->finished_ms = now;
+    return true;
 }
 
 bool upload_wish(struct upload *u, enum upload_state wish, const char *reason)

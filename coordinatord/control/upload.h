@@ -3,6 +3,7 @@
  * One upload as control knows it, and the rules by which its state moves. Pure: no thread, no store, no
  * Kafka.
  *
+ *   queued <-> sending                                       as many send at a time as the tenant may (turns.c)
  *   sending --> processing --> done | done_with_errors       everything applied, every rejected row stored
  *      \------------\--------> failed | cancelled | aborted  every partition stopped; which one is the wish
  *
@@ -18,6 +19,7 @@
 #include "shared/base/error.h"
 
 enum upload_state {
+    UPLOAD_QUEUED,
     UPLOAD_SENDING,
     UPLOAD_PROCESSING,
     UPLOAD_DONE,
@@ -53,6 +55,8 @@ struct upload {
     int64_t max_errors_rows;   /* -1: no such limit */
     double max_errors_percent; /* below 0: no such limit */
     bool resumable;
+    bool begun;     /* its sender may have sent something: its turn came at least once */
+    int64_t ticket; /* those that are queued have their turns in this order */
     int64_t batch_bytes;
     char *dialect; /* tl-format; owned, as the next ones */
     char *header;  /* NULL: the file has none */
@@ -81,8 +85,10 @@ static inline bool upload_final(enum upload_state state)
 
 /* The sender's numbers. True when something changed. */
 bool upload_sent(struct upload *u, int64_t rows_read, int64_t bytes_sent);
-/* Everything is sent. TL_E_CONFLICT in a final state, or when it is being stopped. */
+/* Everything is sent. TL_E_CONFLICT in a final state, when it is being stopped, and before its turn. */
 int upload_processing(struct upload *u, struct tl_error *err) TL_MUST_CHECK;
+/* Nothing can have been sent of it, so that what is wished holds at once. True when it was so. */
+bool upload_end_unbegun(struct upload *u, int64_t now_wall_ms);
 /* The first wish stays. True when it is the first. */
 bool upload_wish(struct upload *u, enum upload_state wish, const char *reason);
 

@@ -40,27 +40,37 @@ static json_t *time_json(int64_t wall_ms)
     return json_string(when);
 }
 
-json_t *upload_to_json(const struct upload *u, const char *waiting)
+json_t *upload_to_json(const struct upload *u)
 {
     json_t *total = u->bytes_total < 0 ? json_null() : json_integer(u->bytes_total);
 
     return json_pack(
-        "{s:s, s:s, s:s, s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:s?, s:o, s:s?, s:s?, s:o, s:I, "
-        "s:b}",
+        "{s:s, s:s, s:s, s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:s?, s:o, s:s?, s:n, s:o, s:I, "
+        "s:b, s:n}",
         "upload", u->id, "tenant", u->tenant, "table", u->table, "table_id", (json_int_t)u->table_id,
         "version", (int)u->version, "state", upload_state_name(u->state), "rows_read",
         (json_int_t)u->rows_read, "rows_applied", (json_int_t)u->rows_applied, "rows_rejected",
         (json_int_t)u->rows_rejected, "errors_stored", (json_int_t)u->errors_stored, "bytes_sent",
         (json_int_t)u->bytes_sent, "bytes_total", total, "started_at", time_json(u->started_ms), "started_by",
         u->who[0] ? u->who : NULL, "finished_at", time_json(u->finished_ms), "reason",
-        u->reason[0] ? u->reason : NULL, "waiting", waiting && *waiting ? waiting : NULL, "files",
-        file_names(u), "change", (json_int_t)u->change, "resumable", (int)u->resumable);
+        u->reason[0] ? u->reason : NULL, "waiting", "files", file_names(u), "change", (json_int_t)u->change,
+        "resumable", (int)u->resumable, "bytes_per_second");
 }
 
-/* Under the lock. */
-static json_t *live_to_json(const struct live *l)
+json_t *live_to_json(const struct live *l)
 {
-    return upload_to_json(&l->u, upload_final(l->u.state) ? NULL : l->waiting);
+    json_t *json = upload_to_json(&l->u);
+    int64_t share = turns_share(l, tl_clock_ms());
+    int rc = 0;
+
+    if (json && l->waiting[0] && !upload_final(l->u.state))
+        rc = json_object_set_new(json, "waiting", json_string(l->waiting));
+    if (json && !rc && share)
+        rc = json_object_set_new(json, "bytes_per_second", json_integer(share));
+    if (!rc)
+        return json;
+    json_decref(json);
+    return NULL;
 }
 
 /* --- making --- */
@@ -220,17 +230,19 @@ static json_t *add_upload(struct control *c, struct tenant *t, struct upload *u,
 
     control_lock(c);
     u->change = control_next_change(c);
+    turns_enter(c, t, u);
     if (atomic_load(&t->removing)) {
         control_no_tenant(err);
-    } else if (c->nlive >= LIVE_MAX) {
-        tl_fail(err, TL_E_REFUSED, "there are %d unfinished uploads already", LIVE_MAX);
-    } else if (t->max_uploads && t->nlive >= t->max_uploads) {
-        tl_fail(err, TL_E_AGAIN, "tenant \"%s\" has %lld unfinished uploads, and may have no more at a time",
-                t->name, (long long)t->nlive);
-    } else if (store_upload_add(c->store, u, err) == 0) {
+    } else if (live_find(c, u->tenant, u->id)) {
+        tl_fail(err, TL_E_CONFLICT, "upload %s exists already", u->id);
+    } else if (c->nlive >= LIVE_MAX || t->nlive >= LIVE_TENANT_MAX) {
+        tl_fail(err, TL_E_REFUSED, "there are %d unfinished uploads already",
+                (int)(t->nlive >= LIVE_TENANT_MAX ? LIVE_TENANT_MAX : LIVE_MAX));
+    } else if (tracker_start(c, t, err) == 0 && store_upload_add(c->store, u, err) == 0) {
         l = live_add(c, t, u, err);
         if (l) {
             l->looked = true; /* there is nothing of it in the ledger */
+            turns_pass(c, t); /* tells it what it waits for */
             json = live_to_json(l);
             if (!json)
                 tl_fail_nomem(err);
@@ -343,7 +355,7 @@ static int stored_to_json(struct control *c, const char *tenant, const char *id,
 
     if (upload_stored(c, tenant, id, &u, err) < 0)
         return -1;
-    rc = control_answer(upload_to_json(&u, NULL), answer, err);
+    rc = control_answer(upload_to_json(&u), answer, err);
     upload_release(&u);
     return rc;
 }
@@ -358,15 +370,16 @@ int control_upload(struct control *c, const char *tenant, const char *id, int wa
                    json_t **answer, struct tl_error *err)
 {
     int64_t deadline = tl_clock_ms() + TL_MIN(wait_ms, WAIT_MAX_MS);
+    const struct tenant *t = tenant_find(c, tenant, err);
     struct live *l;
     json_t *json;
 
-    if (!tenant_find(c, tenant, err))
+    if (!t)
         return -1;
     if (!tl_upload_id_valid(tl_str(id)))
         return no_such_upload(id, err);
     control_lock(c);
-    live_await_looks(c);
+    live_await_looks(c, t);
     l = live_find(c, tenant, id);
     if (!l) {
         control_unlock(c);
@@ -375,7 +388,7 @@ int control_upload(struct control *c, const char *tenant, const char *id, int wa
     live_ref(l);
     if (wait_ms > 0 && l->u.change == seen) {
         l->waiters++;
-        live_look_now(c, l);
+        live_look_now(l);
         while (l->u.change == seen && !upload_final(l->u.state) && !atomic_load(&c->stop) &&
                control_wait(c, &c->changed, deadline))
             ;
@@ -385,67 +398,6 @@ int control_upload(struct control *c, const char *tenant, const char *id, int wa
     live_unref(l);
     control_unlock(c);
     return control_answer(json, answer, err);
-}
-
-struct upload_page {
-    struct control *c;
-    json_t *list;
-    int limit;
-    bool more;
-    int64_t last;
-};
-
-static int list_upload(void *app, const struct upload *u, struct tl_error *err)
-{
-    struct upload_page *page = app;
-    struct live *l;
-
-    if ((int)json_array_size(page->list) == page->limit) {
-        page->more = true;
-        return 0;
-    }
-    page->last = u->rowid;
-    /* What is live is further on than what is stored. */
-    l = live_find(page->c, u->tenant, u->id);
-    return json_array_append_new(page->list, l ? live_to_json(l) : upload_to_json(u, NULL))
-               ? tl_fail_nomem(err)
-               : 0;
-}
-
-static int fill_page(struct upload_page *page, const char *tenant, const struct upload_query *query,
-                     struct tl_error *err)
-{
-    struct upload_filter filter = {.tenant = tenant, .table = query->table, .limit = query->limit + 1};
-    enum upload_state state;
-    int rc;
-
-    if (query->state && !upload_state_parse(query->state, &state))
-        return tl_fail(err, TL_E_REFUSED, "\"%.40s\" is no state of an upload", query->state);
-    filter.state = query->state;
-    if (query->cursor && !tl_str_to_i64(tl_str(query->cursor), 1, INT64_MAX, &filter.before))
-        return tl_fail(err, TL_E_REFUSED, "the cursor is not one that was given out");
-    control_lock(page->c);
-    live_await_looks(page->c);
-    rc = store_uploads(page->c->store, &filter, list_upload, page, err);
-    control_unlock(page->c);
-    return rc;
-}
-
-int control_uploads(struct control *c, const char *tenant, const struct upload_query *query, json_t **answer,
-                    struct tl_error *err)
-{
-    struct upload_page page = {.c = c, .list = json_array(), .limit = query->limit};
-    char next[24];
-
-    if (!page.list)
-        return tl_fail_nomem(err);
-    if (!tenant_find(c, tenant, err) || fill_page(&page, tenant, query, err) < 0) {
-        json_decref(page.list);
-        return -1;
-    }
-    snprintf(next, sizeof next, "%lld", (long long)page.last);
-    return control_answer(json_pack("{s:o, s:s?}", "uploads", page.list, "next", page.more ? next : NULL),
-                          answer, err);
 }
 
 /* --- what the sender says --- */
@@ -483,14 +435,16 @@ static int read_patch(const json_t *request, struct patch *p, struct tl_error *e
     return 0;
 }
 
-/* Under the lock. */
+/* Under the lock, with a reference. */
 static int apply_patch(struct control *c, struct live *l, const struct patch *p, struct tl_error *err)
 {
-    struct upload before = l->u;
-    bool moved = upload_sent(&l->u, p->rows_read, p->bytes_sent);
+    struct upload before;
+    bool moved;
 
-    l->heard_ms = tl_clock_ms();
-    l->heard_wall_ms = tl_clock_wall_ms();
+    if (!p->state && turns_heard(c, l, err) < 0)
+        return -1;
+    before = l->u;
+    moved = upload_sent(&l->u, p->rows_read, p->bytes_sent);
     if (p->state && p->to == UPLOAD_PROCESSING) {
         if (upload_processing(&l->u, err) < 0) {
             upload_restore(&l->u, &before);
@@ -509,15 +463,17 @@ static int apply_patch(struct control *c, struct live *l, const struct patch *p,
             upload_restore(&l->u, &before);
             return -1;
         }
-        if (live_waiting_update(c, l, l->heard_ms) || moved)
+        if (live_waiting_update(c, l, tl_clock_ms()) || moved)
             live_changed(c, l);
         return 0;
     }
     if (live_store(c, l, &before, err) < 0)
         return -1;
+    if (l->unlinked)
+        return 0;
     if (l->u.wish != before.wish)
         keeper_kick(l->tenant->cluster);
-    live_look_now(c, l);
+    live_look_now(l);
     return 0;
 }
 
@@ -538,7 +494,7 @@ static int patch_stored(struct control *c, const char *tenant, const char *id, c
     else if (upload_sent(&u, 0, p->bytes_sent))
         rc = store_upload_save(c->store, &u, err);
     if (rc == 0)
-        rc = control_answer(upload_to_json(&u, NULL), answer, err);
+        rc = control_answer(upload_to_json(&u), answer, err);
     upload_release(&u);
     return rc;
 }
@@ -563,9 +519,11 @@ int control_upload_patch(struct control *c, const char *tenant, const char *id, 
         control_unlock(c);
         return patch_stored(c, tenant, id, &patch, answer, err);
     }
+    live_ref(l);
     rc = apply_patch(c, l, &patch, err);
     if (rc == 0)
         json = live_to_json(l);
+    live_unref(l);
     control_unlock(c);
     return rc < 0 ? -1 : control_answer(json, answer, err);
 }

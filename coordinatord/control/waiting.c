@@ -7,7 +7,7 @@
 #include "coordinatord/control/request.h"
 #include "shared/base/clock.h"
 
-enum { SENDER_SILENT_MS = 60000, REQUEST_TEXT_MAX = 4096 };
+enum { REQUEST_TEXT_MAX = 4096 };
 
 static void remove_report(struct control *c, size_t i)
 {
@@ -39,6 +39,8 @@ bool live_waiting_update(struct control *c, struct live *l, int64_t now)
     reported = report_for(c, l->u.tenant, l->u.table, now);
     if (l->tenant->alarm[0]) {
         snprintf(text, sizeof text, "%s", l->tenant->alarm);
+    } else if (l->u.state == UPLOAD_QUEUED && l->u.wish == UPLOAD_SENDING) {
+        turns_text(l, now, text, sizeof text);
     } else if (l->trouble[0]) {
         snprintf(text, sizeof text, "%s", l->trouble);
     } else if (l->u.wish != UPLOAD_SENDING && !l->cancel_written && l->tenant->trouble[0]) {
@@ -71,12 +73,10 @@ static struct report *find_report(struct control *c, const struct report *report
     return NULL;
 }
 
-static void look_at_tenant(struct control *c, const struct tenant *t)
+static void look_at_tenant(const struct tenant *t)
 {
-    for (size_t i = 0; i < LIVE_BUCKETS; i++)
-        for (struct live *l = c->live[i]; l; l = l->next)
-            if (l->tenant == t)
-                live_look_now(c, l);
+    for (struct live *l = t->lives; l; l = l->after)
+        live_look_now(l);
 }
 
 static int put_report(struct control *c, const struct report *report, struct tl_error *err)
@@ -136,7 +136,7 @@ int control_waiting(struct control *c, const json_t *request, struct tl_error *e
     t = tenant_find(c, report.tenant, err);
     if (t) {
         rc = put_report(c, &report, err);
-        look_at_tenant(c, t);
+        look_at_tenant(t);
     }
     control_unlock(c);
     return rc;

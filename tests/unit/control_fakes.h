@@ -50,6 +50,8 @@ static struct {
     const char *pending; /* the topic that has a message nobody has used; NULL none */
     bool sink_there;
     bool sink_broken;
+    const char *hangs; /* the tenant whose sink does not answer; NULL none */
+    int hanging;       /* how often it was waited for */
     int (*foreign)(struct foreign_table *t,
                    struct tl_error *err); /* fills the one table there is; NULL none */
     char upload[TL_UPLOAD_ID_MAX + 1];    /* whose progress it is */
@@ -283,11 +285,22 @@ static const struct broker_ops fake_broker = {
     fake_write_all,   fake_pending,      fake_committed,   fake_limits,        fake_trim,
 };
 
+static bool fake_hangs(const char *tenant)
+{
+    const char *hangs;
+
+    FAKE(hangs = fake.hangs);
+    return hangs && strcmp(hangs, tenant) == 0;
+}
+
 static struct sink *fake_sink_open(const struct sink_conf *conf, struct tl_error *err)
 {
     bool there, broken;
 
-    (void)conf;
+    if (fake_hangs(conf->tenant))
+        FAKE(fake.hanging++);
+    while (fake_hangs(conf->tenant) && !atomic_load(conf->stop))
+        ;
     FAKE(there = fake.sink_there || fake.foreign; broken = fake.sink_broken);
     if (there && !broken)
         return (struct sink *)&fake;

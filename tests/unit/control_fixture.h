@@ -241,7 +241,7 @@ static int64_t number_of(const struct answer *a, const char *name)
     "\"columns\":[{\"name\":\"id\",\"type\":\"int\"},{\"name\":\"qty\",\"type\":\"int\"}]}"
 #define UPLOAD_U1 "{\"upload\":\"u1\",\"table\":\"orders\",\"files\":[{\"name\":\"a.csv\",\"bytes\":10}]}"
 
-static void assert_contains(const char *text, const char *part)
+static inline void assert_contains(const char *text, const char *part)
 {
     if (!strstr(text, part))
         fail_msg("\"%s\" is not in \"%s\"", part, text);

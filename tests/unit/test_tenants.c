@@ -126,11 +126,11 @@ static void test_of_its_own(void **state)
     expect_text(f, TENANTS "/default", "sink", "fake:");
     ask_only(f, "POST", TENANTS "/a/tables", ORDERS, 201);
     ask_only(f, "POST", TENANTS "/a/uploads", UPLOAD_U1, 201);
-    expect(f, "POST", TENANTS "/a/uploads", "{\"table\":\"orders\",\"files\":[{\"name\":\"b\"}]}", 503,
-           "1 unfinished uploads");
+    expect(f, "POST", TENANTS "/a/uploads",
+           "{\"upload\":\"u2\",\"table\":\"orders\",\"files\":[{\"name\":\"b\"}]}", 201, "its limit is 1");
     expect(f, "PATCH", TENANTS "/a", "{\"max_uploads\":2,\"max_bytes_per_second\":1000}", 200,
            "\"max_uploads\":2");
-    ask_only(f, "POST", TENANTS "/a/uploads", "{\"table\":\"orders\",\"files\":[{\"name\":\"b\"}]}", 201);
+    ask_only(f, "GET", TENANTS "/a/uploads/u2", NULL, 200);
     ask_only(f, "PATCH", TENANTS "/a", "{\"sink\":\"fake:other\"}", 422);
 
     fixture_stop(f);
