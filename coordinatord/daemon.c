@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -29,6 +30,7 @@ enum {
     DRAIN_MS = 3500,    /* for the roles to finish what is in hand */
     SHUTDOWN_MS = 4700, /* for everything; then the process ends as it is, which loses nothing */
     TICK_MS = 1000,
+    FILES_MAX = 65536,
     TOKEN_MAX = 4096
 };
 
@@ -432,6 +434,21 @@ static void release(struct daemon *d)
         close(d->lock_fd);
 }
 
+/* Connections of many clients, and of many tenants' sinks: as many as may be. */
+static void raise_files(struct tl_log *log)
+{
+    struct rlimit files;
+    struct tl_error err;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = TL_MIN(files.rlim_max, (rlim_t)FILES_MAX);
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0) {
+        tl_fail_errno(&err, errno, "the limit of open files can't be raised");
+        tl_warn(log, "daemon", "%s", err.text);
+    }
+}
+
 int daemon_run(const struct daemon_options *options, struct config *config, struct tl_error *err)
 {
     struct daemon d = {.options = *options, .config = config, .lock_fd = -1, .signal_fd = -1};
@@ -440,6 +457,7 @@ int daemon_run(const struct daemon_options *options, struct config *config, stru
     umask(UMASK);
     if (start_log(&d, err) < 0)
         return -1;
+    raise_files(&d.log);
     rc = run(&d, err);
     /* On standard error main says it. */
     if (rc < 0 && d.log.fd != STDERR_FILENO)

@@ -45,7 +45,8 @@ struct request {
     struct MHD_Connection *connection;
     char param[REQUEST_PARAMS][REQUEST_PARAM_MAX + 1]; /* the path's parts in braces, in order */
     struct identity by;                                /* who asks; nobody on an open route */
-    json_t *body;                                      /* owned; NULL when the method has none */
+    bool crowded; /* the tenant's clients have so many connections that none is kept waiting for long */
+    json_t *body; /* owned; NULL when the method has none */
     unsigned
         refusal_status; /* set by a handler whose failure has another status than its code's; 0 otherwise */
     struct reply reply;

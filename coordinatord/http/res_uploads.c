@@ -3,7 +3,7 @@
 
 #include "coordinatord/http/router.h"
 
-enum { WAIT_MAX_MS = 30000 };
+enum { WAIT_MAX_MS = 30000, WAIT_CROWDED_MS = 250 };
 
 int uploads_list(struct request *r, struct tl_error *err)
 {
@@ -31,8 +31,11 @@ int uploads_get(struct request *r, struct tl_error *err)
     json_t *answer;
 
     if (request_query_number(r, "wait_ms", 0, WAIT_MAX_MS, &wait_ms, err) < 0 ||
-        request_query_number(r, "seen", 0, INT64_MAX, &seen, err) < 0 ||
-        control_upload(r->control, r->param[0], r->param[1], (int)wait_ms, seen, &answer, err) < 0)
+        request_query_number(r, "seen", 0, INT64_MAX, &seen, err) < 0)
+        return -1;
+    if (r->crowded)
+        wait_ms = TL_MIN(wait_ms, (int64_t)WAIT_CROWDED_MS);
+    if (control_upload(r->control, r->param[0], r->param[1], (int)wait_ms, seen, &answer, err) < 0)
         return -1;
     return reply_json(r, 200, answer);
 }

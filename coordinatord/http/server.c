@@ -20,13 +20,16 @@
 #include "coordinatord/http/auth.h"
 #include "coordinatord/http/problem.h"
 #include "coordinatord/http/router.h"
+#include "coordinatord/http/share.h"
 #include "coordinatord/http/strangers.h"
 #include "shared/base/clock.h"
 
 enum {
-    CONNECTIONS_MAX = 256, /* of each listener */
-    STRANGERS_MAX = 128,   /* of these, on the Unix socket */
-    IDLE_SECONDS = 90,     /* longer than the longest long poll */
+    CONNECTIONS_MAX = 1024,                    /* of each listener */
+    STRANGERS_MAX = CONNECTIONS_MAX / 2,       /* of these, on the Unix socket */
+    CONNECTIONS_CROWDED = CONNECTIONS_MAX / 4, /* a tenant's that has more keeps none of them open */
+    CONNECTIONS_SHARE = CONNECTIONS_MAX / 2,   /* and never has more requests at once */
+    IDLE_SECONDS = 90,                         /* longer than the longest long poll */
     STACK_BYTES = 1024 * 1024,
     DISCARD_MAX = 4 * REQUEST_BODY_MAX, /* of a body that is too large, before the connection is cut */
     STREAM_BLOCK = 32 * 1024,
@@ -47,6 +50,7 @@ enum { LISTENER_UNIX, LISTENER_TCP, LISTENERS };
 struct http_server {
     struct http_options options;
     struct listener listener[LISTENERS];
+    struct shares *shares;
     char address[LISTEN_ADDRESS_TEXT];
     bool quiesced;
 };
@@ -103,6 +107,34 @@ static bool wants_body(const char *method)
     return strcmp(method, "POST") == 0 || strcmp(method, "PATCH") == 0;
 }
 
+/* What the client of one connection is known by between requests. */
+struct peer {
+    struct share *share;
+    void *stranger; /* strangers.h's own */
+};
+
+static int check_share(struct exchange *x, struct tl_error *err)
+{
+    static const char prefix[] = "/v1/tenants/{";
+    struct request *r = &x->request;
+    const union MHD_ConnectionInfo *info;
+    struct peer *peer;
+    size_t n;
+
+    if (strncmp(x->match.route->path, prefix, sizeof prefix - 1) != 0)
+        return 0;
+    info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    peer = info ? info->socket_context : NULL;
+    if (!peer)
+        return tl_fail_nomem(err);
+    n = shares_take(x->listener->server->shares, &peer->share, r->param[0]);
+    r->crowded = n > CONNECTIONS_CROWDED;
+    if (n > CONNECTIONS_SHARE)
+        return tl_fail(err, TL_E_AGAIN, "tenant \"%s\" has %d requests under way: come again in a moment",
+                       r->param[0], CONNECTIONS_SHARE);
+    return 0;
+}
+
 /* What the headers say of the body. */
 static void check_body(struct exchange *x, const char *method)
 {
@@ -143,7 +175,8 @@ static void examine(struct exchange *x, const char *method, const char *url)
     } else if (!x->match.route) {
         tl_fail(&x->err, TL_E_NOT_FOUND, "there is nothing at this path");
         refuse(x, 0);
-    } else if (auth_check(r, x->match.route, &x->listener->door, &x->err) < 0) {
+    } else if (auth_check(r, x->match.route, &x->listener->door, &x->err) < 0 ||
+               check_share(x, &x->err) < 0) {
         refuse(x, 0);
     } else {
         MHD_get_connection_values(r->connection, MHD_GET_ARGUMENT_KIND, check_query, &q);
@@ -283,6 +316,8 @@ static enum MHD_Result queue(struct exchange *x, unsigned status, struct MHD_Res
     if (!response)
         return MHD_NO;
     MHD_add_response_header(response, "Cache-Control", x->request.reply.secret ? "no-store" : "no-cache");
+    if (x->request.crowded)
+        MHD_add_response_header(response, "Connection", "close");
     rc = MHD_queue_response(x->request.connection, status, response);
     MHD_destroy_response(response);
     return rc;
@@ -428,6 +463,23 @@ static void on_completed(void *app, struct MHD_Connection *connection, void **st
     *state = NULL;
 }
 
+static void on_connection(void *app, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct listener *l = app;
+    struct peer *peer = *context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *context = peer = calloc(1, sizeof *peer);
+    if (peer && l->door.local)
+        strangers_notify(&l->strangers, connection, &peer->stranger, code);
+    if (peer && code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        shares_leave(l->server->shares, peer->share);
+        free(peer);
+        *context = NULL;
+    }
+}
+
 /* libmicrohttpd's own complaints: about clients, mostly. */
 static TL_PRINTF(2, 0) void on_log(void *app, const char *fmt, va_list ap)
 {
@@ -440,18 +492,15 @@ static TL_PRINTF(2, 0) void on_log(void *app, const char *fmt, va_list ap)
 
 static int start_listener(struct http_server *s, struct listener *l, struct tl_error *err)
 {
-    enum MHD_OPTION notify = l->door.local ? MHD_OPTION_NOTIFY_CONNECTION : MHD_OPTION_END;
-
     l->server = s;
     l->strangers.max = STRANGERS_MAX;
-    l->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
-                                     MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG,
-                                 0, NULL, NULL, on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_log, s,
-                                 MHD_OPTION_LISTEN_SOCKET, l->fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-                                 NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-                                 MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, notify, strangers_notify,
-                                 &l->strangers, MHD_OPTION_END);
+    l->daemon = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL | MHD_USE_ITC |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_LISTEN_SOCKET, l->fd,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, l,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_SECONDS, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_END);
     return l->daemon ? 0 : tl_fail(err, TL_E_FATAL, "the HTTP server does not start");
 }
 
@@ -491,7 +540,8 @@ struct http_server *http_server_start(const struct http_options *options, struct
     s->options = *options;
     for (int i = 0; i < LISTENERS; i++)
         s->listener[i].fd = -1;
-    if (start_unix(s, err) == 0 && start_tcp(s, err) == 0)
+    s->shares = shares_new(err);
+    if (s->shares && start_unix(s, err) == 0 && start_tcp(s, err) == 0)
         return s;
     http_server_free(s);
     return NULL;
@@ -534,5 +584,6 @@ void http_server_free(struct http_server *s)
         if (s->listener[i].fd >= 0)
             close(s->listener[i].fd);
     }
+    shares_free(s->shares);
     free(s);
 }

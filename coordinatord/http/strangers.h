@@ -14,8 +14,8 @@ struct strangers {
     atomic_int n;
 };
 
-/* For MHD_OPTION_NOTIFY_CONNECTION, with the struct: a connection that is too many is cut. */
-void strangers_notify(void *strangers, struct MHD_Connection *connection, void **socket_context,
+/* For MHD_OPTION_NOTIFY_CONNECTION: a connection that is too many is cut. *context: NULL at first, kept for it. */
+void strangers_notify(void *strangers, struct MHD_Connection *connection, void **context,
                       enum MHD_ConnectionNotificationCode code);
 
 #endif
