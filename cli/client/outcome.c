@@ -9,10 +9,14 @@ static const struct {
     const char *state;
     int exit_code;
 } states[] = {
-    {"sending", -1},           {"processing", -1},
-    {"done", EXIT_DONE},       {"done_with_errors", EXIT_REJECTED},
-    {"failed", EXIT_FAILED},   {"cancelled", EXIT_FAILED},
+    {"queued", -1},
+    {"sending", -1},
+    {"processing", -1},
+    {"done", EXIT_DONE},
+    {"failed", EXIT_FAILED},
+    {"done_with_errors", EXIT_REJECTED},
     {"aborted", EXIT_ABORTED},
+    {"cancelled", EXIT_FAILED},
 };
 
 const char *upload_text(const json_t *upload, const char *member)

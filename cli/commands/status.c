@@ -33,7 +33,7 @@ static int collect(void *app, const json_t *upload, struct tl_error *err)
 /* Uploads that are not at their end, sending ones first. Few, so they are held in memory. */
 static json_t *unfinished(struct coordinator *c, struct tl_error *err)
 {
-    static const char *const states[] = {"sending", "processing"};
+    static const char *const states[] = {"sending", "processing", "queued"};
     json_t *list = json_array();
 
     if (!list) {

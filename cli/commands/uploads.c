@@ -13,7 +13,7 @@ static const struct option options[] = {
      .letter = 's',
      .kind = OPTION_CHOICE,
      .arg = "STATE",
-     .choices = "sending|processing|done|done_with_errors|failed|cancelled|aborted",
+     .choices = "queued|sending|processing|done|done_with_errors|failed|cancelled|aborted",
      .help = "only those in this state"},
     {.name = NULL},
 };

@@ -74,15 +74,33 @@ const char *progress_grouped(int64_t n, char out[GROUPED_TEXT])
     return out;
 }
 
+const char *progress_rate(int64_t bytes_per_second, char out[RATE_TEXT])
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+    double n = (double)bytes_per_second;
+    size_t unit = 0;
+
+    for (; n >= 999.5 && unit + 1 < TL_ARRAY_LEN(units); unit++)
+        n /= 1000;
+    snprintf(out, RATE_TEXT, "%.3g %s/s", n, units[unit]);
+    return out;
+}
+
 static int64_t settled(const struct upload_progress *p)
 {
     return p->rows_applied + p->rows_rejected;
 }
 
+/* All its rows are counted. */
+static bool is_read(const struct upload_progress *p)
+{
+    return strcmp(p->state, "sending") != 0 && strcmp(p->state, "queued") != 0;
+}
+
 /* Rows that the upload has, or will have by what is known so far; -1: no idea. */
 static double all_rows(const struct upload_progress *p)
 {
-    if (strcmp(p->state, "sending") != 0)
+    if (is_read(p))
         return (double)p->rows_read;
     if (p->bytes_total <= 0 || p->bytes_sent <= 0 || p->rows_read <= 0)
         return -1;
@@ -91,7 +109,7 @@ static double all_rows(const struct upload_progress *p)
 
 int progress_thousandths(const struct upload_progress *p)
 {
-    bool sending = strcmp(p->state, "sending") == 0;
+    bool sending = !is_read(p);
     double all = all_rows(p), part;
 
     if (strncmp(p->state, "done", 4) == 0)
@@ -112,6 +130,15 @@ static int append_seconds(struct tl_buf *b, int64_t s)
     return tl_buf_appendf(b, "%lld:%02lld", (long long)(s / 60), (long long)(s % 60));
 }
 
+static int append_limit(struct tl_buf *b, const struct upload_progress *p)
+{
+    char text[RATE_TEXT];
+
+    if (p->bytes_per_second <= 0 || strcmp(p->state, "sending") != 0)
+        return 0;
+    return tl_buf_appendf(b, ", limited to %s", progress_rate(p->bytes_per_second, text));
+}
+
 /* ", " and so on: what both kinds of line say behind the percentage. */
 static int append_counts(struct tl_buf *b, const struct upload_progress *p, const struct progress_estimate *e)
 {
@@ -122,6 +149,8 @@ static int append_counts(struct tl_buf *b, const struct upload_progress *p, cons
         rc = tl_buf_appendf(b, ", %s rejected", progress_grouped(p->rows_rejected, number));
     if (!rc && *p->waiting)
         return tl_buf_appendf(b, ", waiting: %s", p->waiting);
+    if (!rc)
+        rc = append_limit(b, p);
     if (!rc && e->rows_per_second >= 0)
         rc = tl_buf_appendf(b, ", %s/s", progress_grouped(e->rows_per_second, number));
     if (!rc && e->seconds_left >= 0) {

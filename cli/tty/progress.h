@@ -44,4 +44,8 @@ int progress_render_line(struct tl_buf *b, const struct upload_progress *p,
 enum { GROUPED_TEXT = 32 };
 const char *progress_grouped(int64_t n, char out[GROUPED_TEXT]);
 
+/* 10000000 as "10 MB/s". */
+enum { RATE_TEXT = 24 };
+const char *progress_rate(int64_t bytes_per_second, char out[RATE_TEXT]);
+
 #endif

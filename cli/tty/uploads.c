@@ -110,6 +110,14 @@ static int print_bytes(struct output *out, const json_t *u, struct tl_error *err
     return print_labelled(out, "bytes sent", text, err);
 }
 
+static int print_rate(struct output *out, const json_t *u, struct tl_error *err)
+{
+    int64_t rate = upload_number(u, "bytes_per_second", 0);
+    char text[RATE_TEXT];
+
+    return rate ? print_labelled(out, "limited to", progress_rate(rate, text), err) : 0;
+}
+
 int upload_print(struct output *out, const json_t *u, struct tl_error *err)
 {
     json_t *file;
@@ -123,7 +131,7 @@ int upload_print(struct output *out, const json_t *u, struct tl_error *err)
         print_count(out, "rows read", u, "rows_read", err) ||
         print_count(out, "applied", u, "rows_applied", err) ||
         print_count(out, "rejected", u, "rows_rejected", err) || print_bytes(out, u, err) ||
-        print_labelled(out, "started", upload_text(u, "started_at"), err) ||
+        print_rate(out, u, err) || print_labelled(out, "started", upload_text(u, "started_at"), err) ||
         print_labelled(out, "by", upload_text(u, "started_by"), err) ||
         print_labelled(out, "finished", upload_text(u, "finished_at"), err))
         return -1;

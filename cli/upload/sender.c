@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/upload/bucket.h"
 #include "shared/base/clock.h"
 #include "shared/base/failpoint.h"
 #include "shared/kafka/producer.h"
@@ -42,7 +43,7 @@ struct sender {
     struct outgoing *first, *last; /* not acked, in the order of sending */
     struct outgoing *unsent;       /* from here on the present producer has not got them; NULL: it has all */
     struct file_texts *files;
-    int64_t due; /* when the limit lets the next batch go, tl_clock_us */
+    struct bucket bucket;
     bool acked_any;
     int64_t moved; /* when something was acked, or the first message sent, tl_clock_ms */
     bool failed;   /* an ack said so */
@@ -107,7 +108,6 @@ struct sender *sender_new(const struct sender_options *options, struct tl_error 
         return NULL;
     }
     s->o = *options;
-    s->due = tl_clock_us();
     if (make_producer(s, err)) {
         free(s);
         return NULL;
@@ -184,14 +184,14 @@ static bool may_pass(const struct tl_error *err)
 }
 
 /* One step of waiting: the caller's tick, acks, and whether there is any hope. */
-static int wait_a_bit(struct sender *s, struct tl_error *err)
+static int wait_a_bit(struct sender *s, int ms, struct tl_error *err)
 {
     enum { UNSEEN_MS = 2000 };
     int64_t began = tl_clock_ms(), took, still;
 
     if (s->o.tick(s->o.app, err))
         return -1;
-    tl_producer_poll(s->producer, TICK_MS);
+    tl_producer_poll(s->producer, ms);
     took = tl_clock_ms() - began;
     if (took > UNSEEN_MS) /* this process was stopped, or the tick hung: Kafka is not to blame */
         s->moved += took;
@@ -226,12 +226,14 @@ static int replace_producer(struct sender *s, struct tl_error *err)
     int64_t until = tl_clock_ms() + REPLACE_EVERY_MS;
 
     while (tl_clock_ms() < until)
-        if (wait_a_bit(s, err))
+        if (wait_a_bit(s, TICK_MS, err))
             return -1;
     tl_info(s->o.log, "send", "a new producer sends again from the last ack: %s", s->failure.text);
     tl_producer_free(s->producer);
     s->failed = false;
     s->unsent = s->first;
+    for (const struct outgoing *m = s->first; m; m = m->next)
+        bucket_take(&s->bucket, (int64_t)m->len, tl_clock_us());
     return make_producer(s, err);
 }
 
@@ -262,7 +264,7 @@ static int step(struct sender *s, bool acked, bool *done, struct tl_error *err)
     if (pump(s, err))
         return -1;
     *done = !s->failed && !s->unsent && (!acked || !s->first);
-    return *done ? 0 : wait_a_bit(s, err);
+    return *done ? 0 : wait_a_bit(s, TICK_MS, err);
 }
 
 static int append(struct sender *s, struct outgoing *m, struct tl_error *err)
@@ -286,28 +288,26 @@ static int append(struct sender *s, struct outgoing *m, struct tl_error *err)
     return 0;
 }
 
-/*
- * Waits until the limit lets the batch go. What was not used is kept for a second at most, so that a pause is not followed
- * by a flood.
- */
-static int wait_for_turn(struct sender *s, size_t bytes, struct tl_error *err)
-{
-    enum { KEPT_US = 1000000 };
-    double us_a_byte = s->o.max_bytes_per_second ? 1e6 / (double)s->o.max_bytes_per_second : 0;
-
-    if (us_a_byte <= 0)
-        return 0;
-    while (tl_clock_us() < s->due)
-        if (wait_a_bit(s, err))
-            return -1;
-    s->due = TL_MAX(s->due, tl_clock_us() - KEPT_US) + (int64_t)((double)bytes * us_a_byte);
-    return 0;
-}
-
 static void batch_release(struct sender *s, const struct batch *batch)
 {
     s->o.recycle(s->o.app, batch->value, batch->cap);
     free(batch->malformed);
+}
+
+void sender_set_rate(struct sender *s, int64_t bytes_per_second)
+{
+    bucket_set(&s->bucket, bytes_per_second, tl_clock_us());
+}
+
+/* Before the batch is with those that are on their way: their not getting on has to do with Kafka. */
+static int await_rate(struct sender *s, struct tl_error *err)
+{
+    int64_t ms;
+
+    while ((ms = bucket_wait_ms(&s->bucket, tl_clock_us())) > 0)
+        if (wait_a_bit(s, (int)TL_MIN(ms, (int64_t)TICK_MS), err))
+            return -1;
+    return 0;
 }
 
 int sender_send(struct sender *s, const struct batch *batch, struct tl_error *err)
@@ -319,10 +319,11 @@ int sender_send(struct sender *s, const struct batch *batch, struct tl_error *er
         return 0;
     }
     TL_FAILPOINT(SEND_BEFORE_BATCH);
-    if (wait_for_turn(s, batch->len, err)) {
+    if (await_rate(s, err)) {
         batch_release(s, batch);
         return -1;
     }
+    bucket_take(&s->bucket, (int64_t)batch->len, tl_clock_us());
     m = calloc(1, sizeof *m);
     if (!m) {
         free(batch->value);

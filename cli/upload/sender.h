@@ -8,7 +8,7 @@
  *
  * What is not acked is kept, in order and at most queue_bytes of it, so when a producer becomes fatal a new
  * one sends exactly that again; the numbers of the batches make it harmless. A full queue blocks sender_send:
- * that is the back-pressure up to the reader of the file. So does a limit of the tenant. One thread.
+ * that is the back-pressure up to the reader of the file; so does a limit to the bytes in a second. One thread.
  */
 #ifndef CLI_UPLOAD_SENDER_H
 #define CLI_UPLOAD_SENDER_H
@@ -28,7 +28,6 @@ struct sender_options {
     const int64_t *
         /* of each partition: batches up to this number are there already; borrowed for the sender's life */
         skip;
-    int64_t max_bytes_per_second; /* of rows; 0: as fast as Kafka takes them */
     struct tl_envelope common; /* table, table_id, version, upload, format; borrowed for the sender's life */
     struct tl_log *log;
     /* Called at least every 100 ms while the sender waits. -1 with *err: stop. */
@@ -55,6 +54,8 @@ int sender_end(struct sender *s, int32_t partition, int64_t batches, int64_t row
                struct tl_error *err) TL_MUST_CHECK;
 /* Until all is acked. */
 int sender_flush(struct sender *s, struct tl_error *err) TL_MUST_CHECK;
+/* How many bytes of batches a second it hands to Kafka at most, as they are before compression; 0: no limit. */
+void sender_set_rate(struct sender *s, int64_t bytes_per_second);
 /* Why nothing moves, "" while it does. Lives until the next call. */
 const char *sender_trouble(struct sender *s);
 

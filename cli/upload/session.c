@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cli/upload/session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/client/outcome.h"
@@ -86,15 +87,17 @@ static enum session_kind kind_of(const json_t *upload)
     return strcmp(upload_text(upload, "state"), "processing") == 0 ? SESSION_SENT : SESSION_RESUMED;
 }
 
-static int resume(struct coordinator *c, const struct session_request *r, const char *id,
-                  enum session_kind *kind, json_t **answer, struct tl_error *err)
+static int resume(struct coordinator *c, struct session_request *r, const char *id, enum session_kind *kind,
+                  json_t **answer, struct tl_error *err)
 {
     json_t *request = describe_same(r);
     int rc = request ? coordinator_upload_resume(c, id, request, answer, err) : tl_fail_nomem(err);
 
     json_decref(request);
-    if (!rc)
+    if (!rc) {
         *kind = kind_of(*answer);
+        snprintf(r->id, sizeof r->id, "%s", upload_text(*answer, "upload"));
+    }
     return rc;
 }
 
@@ -151,7 +154,7 @@ int session_schema(struct coordinator *c, const struct upload_options *options, 
 }
 
 /* An upload of the same files: 1 and it is taken, 0 when there is none. */
-static int find_loaded(struct coordinator *c, const struct session_request *r, enum session_kind *kind,
+static int find_loaded(struct coordinator *c, struct session_request *r, enum session_kind *kind,
                        json_t **answer, struct tl_error *err)
 {
     json_t *found = NULL, *upload;
@@ -171,16 +174,16 @@ static int find_loaded(struct coordinator *c, const struct session_request *r, e
     return rc;
 }
 
-static int create(struct coordinator *c, const struct session_request *r, enum session_kind *kind,
-                  json_t **answer, struct tl_error *err)
+static int create(struct coordinator *c, struct session_request *r, enum session_kind *kind, json_t **answer,
+                  struct tl_error *err)
 {
-    char id[TL_UPLOAD_ID_MAX + 1], attempt[TL_UPLOAD_ID_MAX + 1];
     json_t *request;
     int rc;
 
-    if (tl_upload_id_make(tl_clock_wall_ms(), id, err) || tl_upload_id_make(tl_clock_wall_ms(), attempt, err))
+    if (!r->attempt[0] && (tl_upload_id_make(tl_clock_wall_ms(), r->id, err) ||
+                           tl_upload_id_make(tl_clock_wall_ms(), r->attempt, err)))
         return -1;
-    request = describe_new(r, r->options->id ? r->options->id : id, attempt);
+    request = describe_new(r, r->options->id ? r->options->id : r->id, r->attempt);
     rc = request ? coordinator_upload_create(c, request, answer, err) : tl_fail_nomem(err);
 
     json_decref(request);
@@ -188,8 +191,8 @@ static int create(struct coordinator *c, const struct session_request *r, enum s
     return rc;
 }
 
-int session_begin(struct coordinator *c, const struct session_request *r, enum session_kind *kind,
-                  json_t **answer, struct tl_error *err)
+int session_begin(struct coordinator *c, struct session_request *r, enum session_kind *kind, json_t **answer,
+                  struct tl_error *err)
 {
     if (r->options->once) {
         int found = find_loaded(c, r, kind, answer, err);
@@ -209,4 +212,10 @@ int session_begin(struct coordinator *c, const struct session_request *r, enum s
     return r->options->id && err->code == TL_E_CONFLICT && !r->sources->trickle
                ? resume(c, r, r->options->id, kind, answer, err)
                : -1;
+}
+
+int session_again(struct coordinator *c, struct session_request *r, enum session_kind *kind, json_t **answer,
+                  struct tl_error *err)
+{
+    return *kind == SESSION_NEW ? create(c, r, kind, answer, err) : resume(c, r, r->id, kind, answer, err);
 }

@@ -14,12 +14,16 @@
 #include "cli/client/coordinator.h"
 #include "cli/upload/options.h"
 #include "cli/upload/sources.h"
+#include "shared/wire/upload_id.h"
 
 struct session_request {
     const struct upload_options *options;
     const struct sources *sources;
     const char *format;  /* the dialect as tl-format */
     const char *columns; /* names with commas, in the order of the fields */
+    /* session_begin's own; "" before. */
+    char id[TL_UPLOAD_ID_MAX + 1];
+    char attempt[TL_UPLOAD_ID_MAX + 1];
 };
 
 enum session_kind {
@@ -37,10 +41,13 @@ int session_schema(struct coordinator *c, const struct upload_options *options, 
                    json_t **schema, struct tl_error *err) TL_MUST_CHECK;
 
 /*
- * *answer: the upload's object, with what a sender needs beside it unless it is ENDED; a new reference. -1
+ * *answer: the upload's object, with what a sender needs beside it unless it is ENDED or "queued"; a new reference. -1
  * with *err.
  */
-int session_begin(struct coordinator *c, const struct session_request *request, enum session_kind *kind,
+int session_begin(struct coordinator *c, struct session_request *request, enum session_kind *kind,
+                  json_t **answer, struct tl_error *err) TL_MUST_CHECK;
+/* For one that session_begin found queued: the same once more, by the same request. *kind is what it was then. */
+int session_again(struct coordinator *c, struct session_request *request, enum session_kind *kind,
                   json_t **answer, struct tl_error *err) TL_MUST_CHECK;
 
 #endif

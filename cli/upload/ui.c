@@ -80,6 +80,7 @@ void upload_progress_from(struct upload_progress *p, const json_t *upload)
         .rows_read = upload_number(upload, "rows_read", 0),
         .rows_applied = upload_number(upload, "rows_applied", 0),
         .rows_rejected = upload_number(upload, "rows_rejected", 0),
+        .bytes_per_second = upload_number(upload, "bytes_per_second", 0),
     };
 }
 

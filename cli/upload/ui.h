@@ -16,13 +16,14 @@
 struct upload_progress {
     const char *table;
     const char *upload;  /* its id; "" while it has none */
-    const char *state;   /* "sending" … */
+    const char *state;   /* "queued", "sending" … */
     const char *waiting; /* what it waits for; "" for nothing */
     int64_t bytes_sent;
     int64_t bytes_total; /* -1: not known (standard input) */
     int64_t rows_read;   /* so far; final once the state is past "sending" */
     int64_t rows_applied;
     int64_t rows_rejected;
+    int64_t bytes_per_second; /* that its sender may send; 0: as many as it can */
 };
 
 struct coordinator;

@@ -16,7 +16,7 @@
 #include "shared/base/failpoint.h"
 #include "shared/wire/dialect.h"
 
-enum { TELL_EVERY_MS = 1000 };
+enum { TELL_EVERY_MS = 1000, AGAIN_MS = 500, GIVE_UP_MS = 30000 };
 
 struct upload {
     const struct upload_options *o;
@@ -29,7 +29,6 @@ struct upload {
     /* from the coordinator */
     struct tl_schema *schema;
     int32_t partitions;
-    int64_t max_bytes_per_second;  /* 0: no limit */
     char id[TL_UPLOAD_ID_MAX + 1]; /* "" until it is begun */
     char *topic;
     char *compression;
@@ -42,7 +41,9 @@ struct upload {
     size_t at;       /* index of the source that is read */
     bool file_begun; /* the sender knows it */
     char format[TL_FORMAT_MAX];
-    int64_t told; /* when progress was told last, tl_clock_ms */
+    int64_t told;      /* when progress was told last, tl_clock_ms */
+    int64_t queued_ms; /* so long it was queued */
+    bool timed_out;    /* --timeout was over meanwhile */
 };
 
 /* ------------------------------------------------------------------ progress */
@@ -72,6 +73,82 @@ static int check_state(struct upload *u, struct tl_error *err)
     return tl_fail(err, TL_E_CONFLICT, "the upload has ended: %s", upload_text(u->last, "state"));
 }
 
+static bool is_queued(const struct upload *u)
+{
+    return strcmp(upload_text(u->last, "state"), "queued") == 0;
+}
+
+/* Says that somebody is here, or waits for news. */
+static int look_for_turn(struct upload *u, struct tl_error *err)
+{
+    int64_t since = tl_clock_ms() - u->told;
+    json_t *answer = NULL, *nothing;
+    int rc;
+
+    if (since >= TELL_EVERY_MS) {
+        nothing = json_object();
+        rc = nothing ? coordinator_upload_patch(u->coordinator, u->id, nothing, &answer, err)
+                     : tl_fail_nomem(err);
+        json_decref(nothing);
+        if (rc == 0)
+            u->told = tl_clock_ms();
+    } else {
+        rc = coordinator_upload_get(u->coordinator, u->id, (int)(TELL_EVERY_MS - since),
+                                    upload_number(u->last, "change", 0), &answer, err);
+    }
+    /* It has ended: what it is tells how. */
+    if (rc && err->code == TL_E_CONFLICT)
+        rc = coordinator_upload_get(u->coordinator, u->id, 0, 0, &answer, err);
+    if (rc)
+        return -1;
+    json_decref(u->last);
+    u->last = answer;
+    return check_state(u, err);
+}
+
+/* A request failed: 0 when it is to be made again. since: when the coordinator was last heard from. */
+static int again_later(struct upload *u, int64_t since, struct tl_error *err)
+{
+    if (interrupt_signal(u->ui->interrupt))
+        return tl_fail(err, TL_E_INTERRUPTED, "interrupted");
+    if (!tl_error_retriable(err) || tl_clock_ms() - since >= GIVE_UP_MS)
+        return -1;
+    interrupt_wait(u->ui->interrupt, AGAIN_MS);
+    return 0;
+}
+
+/* Until it is its turn to send. */
+static int await_turn(struct upload *u, struct tl_error *err)
+{
+    int64_t began = tl_clock_ms(), before = u->queued_ms, heard = began;
+
+    while (is_queued(u)) {
+        show(u);
+        u->queued_ms = before + tl_clock_ms() - began;
+        if (u->o->timeout_ms >= 0 && u->queued_ms >= u->o->timeout_ms) {
+            u->timed_out = true;
+            return tl_fail(err, TL_E_TIMEOUT, "not all sent yet: %s", upload_text(u->last, "waiting"));
+        }
+        if (look_for_turn(u, err) == 0) {
+            heard = tl_clock_ms();
+            continue;
+        }
+        if (again_later(u, heard, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* What the coordinator lets it do by now. */
+static int obey(struct upload *u, struct tl_error *err)
+{
+    /* Not heard from for long, it was given up, and others have its turn. */
+    if (check_state(u, err) || await_turn(u, err))
+        return -1;
+    sender_set_rate(u->sender, upload_number(u->last, "bytes_per_second", 0));
+    return 0;
+}
+
 static int tell(struct upload *u, struct tl_error *err)
 {
     struct split_totals totals = splitter_totals(u->splitter);
@@ -95,7 +172,7 @@ static int tell(struct upload *u, struct tl_error *err)
         json_decref(u->last);
         u->last = answer;
     }
-    return check_state(u, err);
+    return obey(u, err);
 }
 
 /* Called all the time, from the sender and from the splitter. */
@@ -193,7 +270,6 @@ static int read_session(struct upload *u, const json_t *session, struct tl_error
         return tl_fail(err, TL_E_CORRUPT,
                        "the coordinator describes an upload in a way that is not understood");
     u->partitions = partitions;
-    u->max_bytes_per_second = upload_number(session, "max_bytes_per_second", 0);
     u->topic = strdup(topic);
     u->compression = strdup(u->o->compression ? u->o->compression : compression);
     u->skip = calloc((size_t)partitions, sizeof *u->skip);
@@ -220,7 +296,6 @@ static int make_sender(struct upload *u, struct tl_error *err)
         .topic = u->topic,
         .compression = u->compression,
         .partitions = u->partitions,
-        .max_bytes_per_second = u->max_bytes_per_second,
         .skip = u->skip,
         .log = &u->log,
         .tick = tick,
@@ -238,6 +313,30 @@ static int make_sender(struct upload *u, struct tl_error *err)
     return u->sender ? 0 : -1;
 }
 
+/* Queued, and so without what a sender needs: it is asked for once more when its turn has come. */
+static int begin_queued(struct upload *u, struct session_request *request, enum session_kind *kind,
+                        struct tl_error *err)
+{
+    int64_t since = 0; /* when it was asked for in vain; 0: it was not */
+    json_t *answer;
+
+    while (is_queued(u) || since) {
+        if (await_turn(u, err))
+            return -1;
+        if (session_again(u->coordinator, request, kind, &answer, err) == 0) {
+            json_decref(u->last);
+            u->last = answer;
+            u->told = tl_clock_ms();
+            since = 0;
+            continue;
+        }
+        since = since ? since : tl_clock_ms();
+        if (again_later(u, since, err))
+            return -1;
+    }
+    return check_state(u, err);
+}
+
 static int begin(struct upload *u, enum session_kind *kind, struct tl_error *err)
 {
     struct session_request request = {
@@ -252,9 +351,14 @@ static int begin(struct upload *u, enum session_kind *kind, struct tl_error *err
     u->told = tl_clock_ms();
     if (!tl_str_copy(tl_str(upload_text(u->last, "upload")), u->id, sizeof u->id))
         return tl_fail(err, TL_E_CORRUPT, "the coordinator gives an upload an id that is too long");
+    if (is_queued(u) && begin_queued(u, &request, kind, err))
+        return -1;
     if (*kind == SESSION_ENDED || *kind == SESSION_SENT)
         return 0;
-    return read_session(u, u->last, err) || make_sender(u, err) ? -1 : 0;
+    if (read_session(u, u->last, err) || make_sender(u, err))
+        return -1;
+    sender_set_rate(u->sender, upload_number(u->last, "bytes_per_second", 0));
+    return 0;
 }
 
 /* ------------------------------------------------------------------ send, end */
@@ -340,9 +444,11 @@ static int ended_early(struct upload *u, struct tl_error *err)
     if (number)
         tl_fail(err, TL_E_INTERRUPTED, "interrupted");
     if (can_go_on(u, err)) {
-        upload_ui_warn(u->ui, "%s; what was sent is not lost: go on with 'tload resume %s'", err->text,
-                       u->id);
-        return number ? interrupt_exit_code(number) : tl_error_exit_code(TL_E_UNAVAILABLE);
+        upload_ui_warn(u->ui, "%s; %s: go on with 'tload resume %s'", err->text,
+                       is_queued(u) ? "its place is kept" : "what was sent is not lost", u->id);
+        return number         ? interrupt_exit_code(number)
+               : u->timed_out ? EXIT_TIMED_OUT
+                              : tl_error_exit_code(TL_E_UNAVAILABLE);
     }
     if (number)
         reconnect(u);
@@ -357,7 +463,9 @@ static int finish(struct upload *u, struct tl_error *err)
 {
     if (u->o->detach)
         return upload_ui_detached(u->ui, u->last, err) ? -1 : EXIT_DONE;
-    return upload_ui_watch(u->ui, u->coordinator, u->id, u->last, u->o->timeout_ms, err);
+    return upload_ui_watch(u->ui, u->coordinator, u->id, u->last,
+                           u->o->timeout_ms < 0 ? -1 : TL_MAX(u->o->timeout_ms - u->queued_ms, (int64_t)0),
+                           err);
 }
 
 static int run(struct upload *u, struct tl_error *err)
@@ -367,10 +475,10 @@ static int run(struct upload *u, struct tl_error *err)
     if (look(u, err) || begin(u, &kind, err)) {
         int number = interrupt_signal(u->ui->interrupt);
 
+        if (u->id[0] && (number || is_queued(u) || u->queued_ms || (u->last && outcome_final(u->last))))
+            return ended_early(u, err);
         if (!number)
             return -1;
-        if (u->id[0])
-            return ended_early(u, err);
         upload_ui_warn(u->ui, "interrupted; nothing was sent");
         return interrupt_exit_code(number);
     }
