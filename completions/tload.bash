@@ -56,7 +56,7 @@ _tload()
     'upload --timeout') return ;;
     'resume --timeout') return ;;
     'uploads --table' | 'uploads -t') return ;;
-    'uploads --state' | 'uploads -s') words='sending processing done done_with_errors failed cancelled aborted' ;;
+    'uploads --state' | 'uploads -s') words='queued sending processing done done_with_errors failed cancelled aborted' ;;
     'wait --timeout') return ;;
     'errors --limit' | 'errors -n') return ;;
     'tenant create --partitions') return ;;

@@ -75,7 +75,7 @@ complete -c tload -n '__fish_seen_subcommand_from status' -s f -l follow -d 'sho
 
 complete -c tload -n __fish_use_subcommand -a uploads -d 'list the uploads, newest first'
 complete -c tload -n '__fish_seen_subcommand_from uploads' -s t -l table -x -d 'only those into this table'
-complete -c tload -n '__fish_seen_subcommand_from uploads' -s s -l state -x -a 'sending processing done done_with_errors failed cancelled aborted' -d 'only those in this state'
+complete -c tload -n '__fish_seen_subcommand_from uploads' -s s -l state -x -a 'queued sending processing done done_with_errors failed cancelled aborted' -d 'only those in this state'
 
 complete -c tload -n __fish_use_subcommand -a wait -d 'wait for an upload to end, and end with its outcome'
 complete -c tload -n '__fish_seen_subcommand_from wait' -l timeout -x -d 'wait no longer than this, then end with 124; the upload goes on'
@@ -90,16 +90,16 @@ complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcom
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l cluster -x -d 'where it is to live; by default on the cluster with most partitions free'
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l sink -x -d 'where its rows go, instead of the coordinator\'s sink'
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l errors -x -d 'where its rejected rows go, instead of the coordinator\'s error store'
-complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l max-uploads -x -d 'unfinished uploads at a time; 0: no limit'
-complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l max-bytes -x -d 'bytes a second of an upload, with K, M or G behind; 0: no limit'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l max-uploads -x -d 'uploads that send at a time, the others wait for their turn; 0: no limit'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from create' -l max-bytes -x -d 'bytes a second that its uploads send together, with K, M or G behind; 0: no limit'
 
 complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set move remove' -a list -d 'list the tenants, where they live, and what they wait for'
 
 complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set move remove' -a show -d 'show a tenant: its cluster, sink, limits and state'
 
 complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set move remove' -a set -d 'change the limits of a tenant'
-complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from set' -l max-uploads -x -d 'unfinished uploads at a time; 0: no limit'
-complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from set' -l max-bytes -x -d 'bytes a second of an upload, with K, M or G behind; 0: no limit'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from set' -l max-uploads -x -d 'uploads that send at a time, the others wait for their turn; 0: no limit'
+complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from set' -l max-bytes -x -d 'bytes a second that its uploads send together, with K, M or G behind; 0: no limit'
 
 complete -c tload -n '__fish_seen_subcommand_from tenant; and not __fish_seen_subcommand_from create list show set move remove' -a move -d 'move a tenant to another cluster, while it is used'
 complete -c tload -n '__fish_seen_subcommand_from tenant; and __fish_seen_subcommand_from move' -l to -x -d 'where it is to live'

@@ -7,11 +7,11 @@ static const struct option options[] = {
      .arg = "N",
      .min = 0,
      .max = 10000,
-     .help = "unfinished uploads at a time; 0: no limit"},
+     .help = "uploads that send at a time, the others wait for their turn; 0: no limit"},
     {.name = "max-bytes",
      .kind = OPTION_TEXT,
      .arg = "RATE",
-     .help = "bytes a second of an upload, with K, M or G behind; 0: no limit"},
+     .help = "bytes a second that its uploads send together, with K, M or G behind; 0: no limit"},
     {.name = NULL},
 };
 

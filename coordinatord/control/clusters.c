@@ -88,6 +88,9 @@ int cluster_start(struct cluster *cl, struct tl_error *err)
     int rc = pthread_create(&cl->keeper, NULL, keeper_run, cl);
 
     cl->keeper_runs = rc == 0;
+    if (rc == 0)
+        rc = pthread_create(&cl->trimmer, NULL, trim_run, cl);
+    cl->trimmer_runs = cl->keeper_runs && rc == 0;
     return rc == 0 ? 0 : tl_fail_errno(err, rc, "a thread");
 }
 
@@ -99,7 +102,9 @@ void cluster_stop(struct cluster *cl)
     control_unlock(cl->control);
     if (cl->keeper_runs)
         pthread_join(cl->keeper, NULL);
-    cl->keeper_runs = false;
+    if (cl->trimmer_runs)
+        pthread_join(cl->trimmer, NULL);
+    cl->keeper_runs = cl->trimmer_runs = false;
 }
 
 static int load_cluster(void *app, const struct cluster_row *row, struct tl_error *err)

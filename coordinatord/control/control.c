@@ -38,12 +38,14 @@ int control_answer(json_t *json, json_t **answer, struct tl_error *err)
     return json ? 0 : tl_fail_nomem(err);
 }
 
-struct sink *control_open_sink(struct control *c, const struct tenant *t, struct tl_error *err)
+struct sink *control_open_sink(struct control *c, const struct tenant *t, int patience_ms,
+                               struct tl_error *err)
 {
     struct sink_conf conf = {
         .url = t->sink_url,
         .tenant = t->name,
         .read_only = true,
+        .patience_ms = patience_ms,
         .log = c->log,
         .stop = &c->stop,
     };

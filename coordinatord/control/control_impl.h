@@ -46,8 +46,8 @@ struct cluster {
     char who[STORE_WHO_MAX];
     atomic_bool stop; /* its thread is to end, and what it waits for with it */
     atomic_bool gone;
-    pthread_t keeper;
-    bool keeper_runs;
+    pthread_t keeper, trimmer;
+    bool keeper_runs, trimmer_runs;
     pthread_cond_t wake;
     /* Under the lock. */
     struct tl_kafka_conf kafka;
@@ -59,6 +59,8 @@ struct cluster {
     bool look_wanted;      /* by the next pass, however short ago the last one was */
     uint64_t passes_begun; /* of the keeper */
     uint64_t passes_done;
+    bool left;                  /* the last pass has left versions or wishes to the next */
+    uint64_t written;           /* versions, by now */
     char trouble[TROUBLE_TEXT]; /* why it can't be used; "" */
     int64_t nlive;              /* unfinished uploads of its tenants */
     struct cluster_seen {
@@ -70,7 +72,6 @@ struct cluster {
     /* The keeper's own. */
     struct tl_kafka_conf used; /* with which the broker was opened */
     struct broker *broker;     /* NULL: not open */
-    struct tenant *trim_next;  /* where trimming goes on; NULL: from the first */
     int64_t look_at;           /* monotonic: when all topics are due to be looked at; 0: never were */
 };
 
@@ -104,9 +105,13 @@ struct tenant {
     char trouble[TROUBLE_TEXT]; /* why Kafka can't be used for it, "" */
     char alarm[TROUBLE_TEXT];   /* what is pending is in danger, or lost; "" */
     int64_t nlive;              /* its unfinished uploads */
-    int topics_found;           /* the keeper's own: as they have to be, when it looked last */
-    /* The keeper's own: the sum of the sink's offsets when all was trimmed last; -1 when something was left. */
+    /* The trimmer's own: the sum of the sink's offsets when all was trimmed last; -1 when something was left. */
     int64_t applied_sum;
+    /* The keeper's own. */
+    int topics_found;    /* as they have to be, when it looked last */
+    int64_t tried_table; /* up to where it tried to write what is pending in this pass, as the next ones */
+    int32_t tried_version;
+    int64_t tried_upload;
     /* Under the lock again: its unfinished uploads; those that are queued in the order of their turns. */
     struct live *lives, *lives_last;
     size_t nqueued;
@@ -361,8 +366,10 @@ int upload_session_again(struct control *c, struct tenant *t, const struct uploa
 /* The fingerprints of files together, malloc'ed; "" when one has none. NULL when memory is short. */
 char *upload_content(const json_t *files);
 
-/* trim.c; by the keeper. False: it is asked for before all tenants were looked at; the others come next. */
-bool trim_pass(struct cluster *cl);
+/*
+ * trim.c: the thread that trims the topics on a cluster, beside the keeper, since it also waits for its tenants' sinks.
+ */
+void *trim_run(void *cluster);
 
 /* keeper.c and tracker.c */
 void *keeper_run(void *cluster);
@@ -380,6 +387,7 @@ struct pass {
     bool failed;
     struct tl_error err; /* the first failure */
     bool spoke;          /* Kafka answered */
+    bool left;           /* there may be more to write */
 };
 /* Returns whether the pass may go on: after a failure that has to do with one thing alone it does. */
 bool pass_note(struct pass *p, const struct tl_error *err);
@@ -387,6 +395,14 @@ void pass_set_tenant(struct pass *p, struct tenant *t, bool ready, bool broken, 
 /* move.c: tenants that are being moved, from or to the cluster, or were. False: the pass may not go on. *busy: the next
  * one is to come soon. */
 bool pass_moves(struct pass *p, bool *busy);
+/* rounds.c: what is pending goes into raw-input. False: the pass may not go on. */
+bool pass_rounds(struct pass *p);
+/*
+ * Asks the keeper, and waits until the version is written, or was tried in vain, or for as long as keeper_await does.
+ * 0: it is active; 1: it is pending still. Any thread.
+ */
+int keeper_await_version(struct cluster *cl, int64_t table_id, int32_t version,
+                         struct tl_error *err) TL_MUST_CHECK;
 /* removal.c: tenants that are being removed. False: the pass may not go on. */
 bool pass_removals(struct pass *p);
 /* look.c: what is in the cluster, and whether our topics are still as they were made. */
@@ -400,8 +416,10 @@ void trackers_kick(struct control *c);
 void trackers_join(struct control *c);
 
 /*
- * A sink's connection for reading, of the calling thread. NULL with TL_E_NOT_FOUND when nothing is there yet.
+ * A sink's connection for reading, of the calling thread; patience_ms as in struct sink_conf. NULL with TL_E_NOT_FOUND
+ * when nothing is there yet.
  */
-struct sink *control_open_sink(struct control *c, const struct tenant *t, struct tl_error *err);
+struct sink *control_open_sink(struct control *c, const struct tenant *t, int patience_ms,
+                               struct tl_error *err);
 
 #endif

@@ -3,13 +3,10 @@
  * The one thread that talks to a cluster for control, each cluster's its own. A pass, for the tenants that are there:
  *
  *   topics of tenants that are not ready ──► made (but those that are found at the first look, look.c)
- *   pending versions (store)             ──► schema message in every partition of raw-input ──► active
- *     that a table is dropped            ──► its uploads are wished to stop, before all that
- *   wishes to stop (uploads)             ──► cancel message in every partition of raw-input
+ *   pending versions, wishes to stop     ──► written into every partition of raw-input, by turns (rounds.c)
  *   tenants that are being removed       ──► their topics, then what is known of them, deleted (removal.c)
  *   tenants that are being moved         ──► taken over, or given away when all is applied (move.c)
  *   what is in the cluster               ──► looked at (look.c)
- *   what has been applied                ──► trimmed from all topics, now and then (trim.c)
  *
  * Whatever fails is done again in a later pass; every step may be done twice. A pass comes when somebody
  * kicks, soon after a failure, and every few seconds to see whether Kafka is there.
@@ -24,7 +21,6 @@
 
 enum {
     TOPICS_MS = 3000, /* bound of one call */
-    WRITE_MS = 5000,
     AWAIT_MS = 20000,
     RETRY_MIN_MS = 250,
     RETRY_MAX_MS = 5000,
@@ -107,150 +103,6 @@ static bool pass_topics(struct pass *p)
     return true;
 }
 
-/* --- versions --- */
-
-static int stop_uploads(struct pass *p, const struct tl_schema *schema, struct tl_error *err)
-{
-    char reason[TL_NAME_MAX + 40];
-
-    snprintf(reason, sizeof reason, "table \"%s\" was dropped", schema->table);
-    return live_stop_table(p->c, schema->table_id, reason, err);
-}
-
-static int write_version(struct pass *p, const struct tenant *t, const struct pending_version *v,
-                         struct tl_error *err)
-{
-    struct tl_envelope e;
-    struct tl_schema *schema;
-    bool dropped;
-    int rc;
-
-    if (tl_schema_from_text(tl_str(v->schema), &schema, err) < 0)
-        return -1;
-    tl_envelope_init(&e, TL_MSG_SCHEMA);
-    e.table = tl_str(schema->table);
-    e.table_id = v->table_id;
-    e.version = v->version;
-    dropped = schema->dropped;
-    TL_FAILPOINT(CONTROL_BEFORE_SCHEMA);
-    rc = dropped ? stop_uploads(p, schema, err) : 0;
-    if (rc == 0)
-        rc = p->c->options.broker->write_all(p->broker, t->topic[TL_TOPIC_RAW_INPUT], t->partitions, &e,
-                                             tl_str(v->schema), WRITE_MS, err);
-    if (rc == 0) {
-        p->spoke = true;
-        TL_FAILPOINT(CONTROL_BEFORE_ACTIVATE);
-        rc = store_version_activate(p->c->store, v->table_id, v->version, dropped, err);
-    }
-    if (rc == 0)
-        tl_info(p->c->log, "control", "tenant %s: table %s (%lld) version %d is %s", t->name, schema->table,
-                (long long)v->table_id, (int)v->version, dropped ? "dropped" : "active");
-    tl_schema_free(schema);
-    return rc;
-}
-
-static bool pass_versions(struct pass *p)
-{
-    struct pending_version v = {0};
-    struct tl_error err;
-    int64_t table_id = 0;
-    int32_t version = 0;
-    int rc;
-
-    while ((rc = store_pending_next(p->c->store, table_id, version, &v, &err)) == 1) {
-        const struct tenant *t = tenant_find(p->c, v.tenant, &err);
-
-        table_id = v.table_id;
-        version = v.version;
-        rc = t && tenant_cluster(p->c, t) == p->cl && t->ready ? write_version(p, t, &v, &err) : 0;
-        free(v.schema);
-        if (rc < 0 && !pass_note(p, &err))
-            return false;
-    }
-    return rc == 0 || pass_note(p, &err);
-}
-
-/* --- cancel messages --- */
-
-/* The next upload behind rowid whose wish is not written yet, with a reference; NULL when there is none. */
-static struct live *next_wish(struct pass *p, int64_t rowid)
-{
-    struct control *c = p->c;
-    struct live *found = NULL;
-
-    control_lock(c);
-    for (size_t i = 0; i < LIVE_BUCKETS; i++)
-        for (struct live *l = c->live[i]; l; l = l->next)
-            if (l->u.wish != UPLOAD_SENDING && !l->cancel_written && l->tenant->ready &&
-                l->tenant->cluster == p->cl && l->u.rowid > rowid && (!found || l->u.rowid < found->u.rowid))
-                found = l;
-    if (found)
-        live_ref(found);
-    control_unlock(c);
-    return found;
-}
-
-static char *cancel_value(struct control *c, struct live *l)
-{
-    json_t *json;
-    char *text = NULL;
-
-    control_lock(c);
-    json = json_pack("{s:s, s:s}", "reason", l->u.reason, "state", upload_state_name(l->u.wish));
-    control_unlock(c);
-    if (json)
-        text = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
-    json_decref(json);
-    return text;
-}
-
-static int write_cancel(struct pass *p, struct live *l, struct tl_error *err)
-{
-    /* What names an upload never changes, so it is read without the lock. */
-    const struct tenant *t = l->tenant;
-    char *value = cancel_value(p->c, l);
-    struct tl_envelope e;
-    int rc;
-
-    if (!value)
-        return tl_fail_nomem(err);
-    tl_envelope_init(&e, TL_MSG_CANCEL);
-    e.upload = tl_str(l->u.id);
-    e.table = tl_str(l->u.table);
-    e.table_id = l->u.table_id;
-    e.version = l->u.version;
-    rc = p->c->options.broker->write_all(p->broker, t->topic[TL_TOPIC_RAW_INPUT], t->partitions, &e,
-                                         tl_str(value), WRITE_MS, err);
-    free(value);
-    if (rc == 0)
-        p->spoke = true;
-    return rc;
-}
-
-static bool pass_cancels(struct pass *p)
-{
-    struct control *c = p->c;
-    struct tl_error err;
-    struct live *l;
-    int64_t rowid = 0;
-
-    while ((l = next_wish(p, rowid)) != NULL) {
-        int rc = write_cancel(p, l, &err);
-
-        rowid = l->u.rowid;
-        control_lock(c);
-        if (rc == 0) {
-            l->cancel_written = true;
-            live_look_now(l);
-        }
-        live_unref(l);
-        control_unlock(c);
-        if (rc < 0 && !pass_note(p, &err))
-            return false;
-    }
-    return true;
-}
-
 /* --- the thread --- */
 
 /* What a tenant on the cluster waits for; under the lock. */
@@ -275,6 +127,7 @@ static void publish(struct pass *p)
     for (struct tenant *t = atomic_load(&c->tenants); t; t = atomic_load(&t->next))
         if (t->cluster == cl && !atomic_load(&t->removing))
             publish_tenant(t, trouble);
+    cl->left = p->left && !p->failed;
     cl->passes_done = cl->passes_begun;
     pthread_cond_broadcast(&c->settled);
     control_unlock(c);
@@ -322,8 +175,7 @@ static bool run_pass(struct cluster *cl, bool *moving)
         p.broker = cl->broker;
         if (cl->look_at == 0)
             pass_look(&p);
-        if (!p.failed && pass_topics(&p) && pass_versions(&p) && pass_cancels(&p) && pass_removals(&p) &&
-            pass_moves(&p, moving))
+        if (!p.failed && pass_topics(&p) && pass_rounds(&p) && pass_removals(&p) && pass_moves(&p, moving))
             pass_look(&p);
     }
     publish(&p);
@@ -334,26 +186,21 @@ void *keeper_run(void *cluster)
 {
     struct cluster *cl = cluster;
     struct control *c = cl->control;
-    int64_t trim_every = (int64_t)c->options.config->trim_seconds * 1000;
-    int64_t trim_at = tl_clock_ms() + trim_every;
     int retry = RETRY_MIN_MS;
 
     control_lock(c);
     while (!atomic_load(&cl->stop)) {
-        int64_t until, pause;
+        int64_t until;
         bool fine, moving;
 
         cl->kicked = false;
         cl->passes_begun++;
         control_unlock(c);
         fine = run_pass(cl, &moving);
-        /* Nobody waits for this. */
-        if (fine && tl_clock_ms() >= trim_at && trim_pass(cl))
-            trim_at = tl_clock_ms() + trim_every;
         control_lock(c);
-        pause = moving ? MOVING_MS : cl->nlive ? BUSY_MS : IDLE_MS;
-        until = fine ? TL_MIN(tl_clock_ms() + pause, trim_at) : tl_clock_ms() + retry;
+        until = tl_clock_ms() + (!fine ? retry : moving ? MOVING_MS : cl->nlive ? BUSY_MS : IDLE_MS);
         retry = fine ? RETRY_MIN_MS : TL_MIN(retry * 2, RETRY_MAX_MS);
+        cl->kicked |= cl->left;
         while (!cl->kicked && !atomic_load(&cl->stop) && control_wait(c, &cl->wake, until))
             ;
     }
@@ -366,7 +213,7 @@ void *keeper_run(void *cluster)
 void keeper_kick(struct cluster *cl)
 {
     cl->kicked = true;
-    pthread_cond_signal(&cl->wake);
+    pthread_cond_broadcast(&cl->wake); /* the trimmer waits there, too */
 }
 
 uint64_t keeper_ask(struct cluster *cl)

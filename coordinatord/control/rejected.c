@@ -72,7 +72,7 @@ static int find_streams(struct control *c, const struct tenant *t, const struct 
     *streams = calloc((size_t)u->partitions * TL_ARRAY_LEN(stages), sizeof **streams);
     if (!*streams)
         return tl_fail_nomem(err);
-    sink = control_open_sink(c, t, err);
+    sink = control_open_sink(c, t, 0, err);
     if (!sink)
         return err->code == TL_E_NOT_FOUND ? 0 : -1;
     rc = read_streams(t->sink_ops, sink, u, *streams, n, err);

@@ -13,6 +13,8 @@
 #include "coordinatord/control/request.h"
 #include "shared/wire/dialect.h"
 
+enum { SINK_PATIENCE_MS = 10000 }; /* a client waits thirty seconds for its answer */
+
 /* What the ledger has of this id, for each partition. */
 static json_t *last_seqs(struct control *c, const struct tenant *t, const char *id, struct tl_error *err)
 {
@@ -23,7 +25,7 @@ static json_t *last_seqs(struct control *c, const struct tenant *t, const char *
     int rc = seqs ? 0 : tl_fail_nomem(err);
 
     if (rc == 0 && id) {
-        sink = control_open_sink(c, t, err);
+        sink = control_open_sink(c, t, SINK_PATIENCE_MS, err);
         if (sink)
             rc = t->sink_ops->last_seqs(sink, id, n, seqs, err);
         else

@@ -224,15 +224,17 @@ int store_versions(struct store *s, int64_t table_id, int32_t from, int limit,
                    struct tl_error *err) TL_MUST_CHECK;
 
 struct pending_version {
-    char tenant[TL_TENANT_MAX + 1];
     int64_t table_id;
     int32_t version;
     char *schema; /* JSON, owned */
 };
 
-/* The first pending version behind (table_id, version): 1, or 0. */
-int store_pending_next(struct store *s, int64_t table_id, int32_t version, struct pending_version *out,
-                       struct tl_error *err) TL_MUST_CHECK;
+/* The first tenant by name behind `after` (which may be out) that has a pending version: 1, or 0. */
+int store_pending_tenant(struct store *s, const char *after, char out[TL_TENANT_MAX + 1],
+                         struct tl_error *err) TL_MUST_CHECK;
+/* The tenant's first pending version behind (table_id, version): 1, or 0. */
+int store_pending_next(struct store *s, const char *tenant, int64_t table_id, int32_t version,
+                       struct pending_version *out, struct tl_error *err) TL_MUST_CHECK;
 /* Whether this version is pending: 1, or 0. */
 int store_version_pending(struct store *s, int64_t table_id, int32_t version,
                           struct tl_error *err) TL_MUST_CHECK;

@@ -251,21 +251,38 @@ int store_versions(struct store *s, int64_t table_id, int32_t from, int limit,
     return rc < 0 ? -1 : 0;
 }
 
-int store_pending_next(struct store *s, int64_t table_id, int32_t version, struct pending_version *out,
-                       struct tl_error *err)
+int store_pending_tenant(struct store *s, const char *after, char out[TL_TENANT_MAX + 1],
+                         struct tl_error *err)
+{
+    sqlite3_stmt *st;
+    int rc;
+
+    store_lock(s);
+    st = store_bind(s, ST_PENDING_TENANT, err, "t", after);
+    rc = st ? store_step(s, st, err) : -1;
+    if (rc == 1) {
+        rc = sqlite3_column_type(st, 0) != SQLITE_NULL;
+        store_text(st, 0, out, TL_TENANT_MAX + 1);
+    }
+    store_done(st);
+    store_unlock(s);
+    return rc;
+}
+
+int store_pending_next(struct store *s, const char *tenant, int64_t table_id, int32_t version,
+                       struct pending_version *out, struct tl_error *err)
 {
     sqlite3_stmt *st;
     int rc;
 
     memset(out, 0, sizeof *out);
     store_lock(s);
-    st = store_bind(s, ST_PENDING_NEXT, err, "ii", table_id, (int64_t)version);
+    st = store_bind(s, ST_PENDING_NEXT, err, "tii", tenant, table_id, (int64_t)version);
     rc = st ? store_step(s, st, err) : -1;
     if (rc == 1) {
-        store_text(st, 0, out->tenant, sizeof out->tenant);
-        out->table_id = sqlite3_column_int64(st, 1);
-        out->version = sqlite3_column_int(st, 2);
-        if (store_text_dup(st, 3, &out->schema, err) < 0)
+        out->table_id = sqlite3_column_int64(st, 0);
+        out->version = sqlite3_column_int(st, 1);
+        if (store_text_dup(st, 2, &out->schema, err) < 0)
             rc = -1;
     }
     store_done(st);

@@ -264,17 +264,14 @@ int table_await_version(struct control *c, const struct tenant *t, int64_t table
                         const char *name, struct tl_error *err)
 {
     struct cluster *cl = tenant_cluster(c, t);
-    struct tl_error late;
-    int late_rc = keeper_await(cl, keeper_ask(cl), 0, &late);
-    int pending = store_version_pending(c->store, table_id, version, err);
+    struct tl_error late = {.text = ""};
+    int pending = keeper_await_version(cl, table_id, version, err);
 
     if (pending <= 0)
         return pending;
-    if (late_rc == 0) {
-        control_lock(c);
-        snprintf(late.text, sizeof late.text, "%s", t->trouble);
-        control_unlock(c);
-    }
+    control_lock(c);
+    snprintf(late.text, sizeof late.text, "%s", t->trouble[0] ? t->trouble : "Kafka is slow to answer");
+    control_unlock(c);
     return tl_fail(err, TL_E_UNAVAILABLE,
                    "table \"%s\": the change is stored, and will be made as soon as possible: %.400s", name,
                    late.text);

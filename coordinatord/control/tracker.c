@@ -56,7 +56,7 @@ static struct sink *need_sink(struct tracker *tr, int64_t now)
 
     if (tr->sink || now < tr->sink_retry)
         return tr->sink;
-    tr->sink = control_open_sink(tr->c, tr->tenant, &err);
+    tr->sink = control_open_sink(tr->c, tr->tenant, 0, &err);
     /* Nothing there yet: no sink role has begun to apply anything. */
     snprintf(tr->sink_trouble, sizeof tr->sink_trouble, "%s",
              tr->sink || err.code == TL_E_NOT_FOUND ? "" : err.text);

@@ -25,7 +25,8 @@
 
 enum {
     CALL_MS = 3000,
-    EARLY = 4 /* the alarm comes when a limit is used up to one part in so many */
+    PATIENCE_MS = 3000, /* for a sink that does not answer: others wait behind it */
+    EARLY = 4           /* the alarm comes when a limit is used up to one part in so many */
 };
 
 static const char validators[] = TL_GROUP_PREFIX "validate";
@@ -208,10 +209,10 @@ static void set_alarm(struct trim *p)
 }
 
 /* Only tidies up: a failure is logged and that is all. False: Kafka does not answer, and would not for others. */
-static bool trim_one(struct cluster *cl, struct tenant *t)
+static bool trim_one(struct cluster *cl, struct broker *broker, struct tenant *t)
 {
     struct control *c = cl->control;
-    struct trim p = {.c = c, .cl = cl, .broker = cl->broker, .ops = c->options.broker, .t = t};
+    struct trim p = {.c = c, .cl = cl, .broker = broker, .ops = c->options.broker, .t = t};
     struct tl_error err;
     struct sink *sink;
     int rc;
@@ -219,7 +220,7 @@ static bool trim_one(struct cluster *cl, struct tenant *t)
     control_lock(c);
     p.epoch = t->epoch;
     control_unlock(c);
-    sink = control_open_sink(c, t, &err);
+    sink = control_open_sink(c, t, PATIENCE_MS, &err);
     rc = sink ? trim_tenant(&p, sink, &err) : err.code == TL_E_NOT_FOUND ? 0 : -1;
     t->sink_ops->close(sink);
     if (rc == 0)
@@ -229,30 +230,61 @@ static bool trim_one(struct cluster *cl, struct tenant *t)
     return rc == 0 || !sink;
 }
 
-static bool is_kicked(struct cluster *cl)
+static bool is_ready(struct cluster *cl, const struct tenant *t)
 {
-    bool kicked;
+    bool ready;
 
     control_lock(cl->control);
-    kicked = cl->kicked;
+    ready = t->ready;
     control_unlock(cl->control);
-    return kicked;
+    return ready && tenant_is_on(cl->control, t, cl);
 }
 
-bool trim_pass(struct cluster *cl)
+/* With the properties of this moment. NULL with *err. */
+static struct broker *open_broker(struct cluster *cl, struct tl_kafka_conf *kafka, struct tl_error *err)
 {
     struct control *c = cl->control;
+    int rc;
 
-    if (!cl->trim_next)
-        cl->trim_next = atomic_load(&c->tenants);
-    for (; cl->trim_next; cl->trim_next = atomic_load(&cl->trim_next->next)) {
-        struct tenant *t = cl->trim_next;
+    control_lock(c);
+    rc = tl_kafka_conf_copy(kafka, &cl->kafka, err);
+    control_unlock(c);
+    return rc < 0 ? NULL : c->options.broker->open(c->options.config, kafka, c->log, &cl->stop, err);
+}
 
-        if (atomic_load(&cl->stop) || is_kicked(cl))
-            return false;
-        if (tenant_is_on(c, t, cl) && t->ready && !trim_one(cl, t))
+static void trim_all(struct cluster *cl)
+{
+    struct control *c = cl->control;
+    struct tl_kafka_conf kafka;
+    struct broker *broker;
+    struct tl_error err;
+
+    tl_kafka_conf_init(&kafka);
+    broker = open_broker(cl, &kafka, &err);
+    if (!broker)
+        tl_info(c->log, "control", "cluster %s: trimming topics: %s", cl->name, err.text);
+    for (struct tenant *t = broker ? atomic_load(&c->tenants) : NULL; t; t = atomic_load(&t->next))
+        if (atomic_load(&cl->stop) || (is_ready(cl, t) && !trim_one(cl, broker, t)))
             break;
+    c->options.broker->close(broker);
+    tl_kafka_conf_release(&kafka);
+}
+
+void *trim_run(void *cluster)
+{
+    struct cluster *cl = cluster;
+    struct control *c = cl->control;
+    int64_t every = (int64_t)c->options.config->trim_seconds * 1000, at = tl_clock_ms() + every;
+
+    control_lock(c);
+    while (!atomic_load(&cl->stop)) {
+        if (control_wait(c, &cl->wake, at))
+            continue;
+        control_unlock(c);
+        trim_all(cl);
+        control_lock(c);
+        at = tl_clock_ms() + every;
     }
-    cl->trim_next = NULL;
-    return true;
+    control_unlock(c);
+    return NULL;
 }

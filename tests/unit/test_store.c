@@ -114,6 +114,7 @@ static void test_table_is_pending_then_active(void **state)
     struct tl_error err;
     struct table_row row;
     struct pending_version v;
+    char tenant[TL_TENANT_MAX + 1];
     int64_t id = create(f, "orders");
 
     assert_int_equal(store_table_find(f->store, "default", "orders", &row, &err), 1);
@@ -121,11 +122,14 @@ static void test_table_is_pending_then_active(void **state)
     assert_non_null(strstr(row.schema, "\"table_id\":"));
     table_row_release(&row);
     assert_int_equal(store_version_find(f->store, "default", "orders", 0, 1, &row, &err), 0);
-    assert_int_equal(store_pending_next(f->store, 0, 0, &v, &err), 1);
+    assert_int_equal(store_pending_tenant(f->store, "", tenant, &err), 1);
+    assert_string_equal(tenant, "default");
+    assert_int_equal(store_pending_tenant(f->store, tenant, tenant, &err), 0);
+    assert_int_equal(store_pending_next(f->store, "default", 0, 0, &v, &err), 1);
     assert_int_equal(v.table_id, id);
-    assert_string_equal(v.tenant, "default");
     free(v.schema);
-    assert_int_equal(store_pending_next(f->store, id, 1, &v, &err), 0);
+    assert_int_equal(store_pending_next(f->store, "default", id, 1, &v, &err), 0);
+    assert_int_equal(store_pending_next(f->store, "other", 0, 0, &v, &err), 0);
 
     must(store_version_activate(f->store, id, 1, false, &err), &err);
     assert_int_equal(store_version_pending(f->store, id, 1, &err), 0);
