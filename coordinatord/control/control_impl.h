@@ -26,6 +26,7 @@ enum {
     LIVE_TENANT_MAX = LIVE_MAX / 4,
     SENDER_SILENT_MS = 60000, /* so long after its last word nobody counts on a sender any more */
     TENANTS_MAX = 1000,       /* living ones */
+    REPORTS_TENANT_MAX = 64,  /* of one */
     REPORTS_MAX = 256,        /* roles that wait */
     REPORT_LIFE_MS = 5000,
     TROUBLE_TEXT = sizeof(((struct tl_error *)0)->text),

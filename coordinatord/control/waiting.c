@@ -79,6 +79,15 @@ static void look_at_tenant(const struct tenant *t)
         live_look_now(l);
 }
 
+static size_t reports_of(const struct control *c, const char *tenant)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->nreports; i++)
+        n += strcmp(c->reports[i].tenant, tenant) == 0;
+    return n;
+}
+
 static int put_report(struct control *c, const struct report *report, struct tl_error *err)
 {
     struct report *r = find_report(c, report);
@@ -90,9 +99,9 @@ static int put_report(struct control *c, const struct report *report, struct tl_
     }
     if (!r) {
         /* Forgets those that are out of date on its way. */
-        if (c->nreports == REPORTS_MAX)
+        if (c->nreports >= REPORTS_TENANT_MAX)
             report_for(c, "", NULL, tl_clock_ms());
-        if (c->nreports == REPORTS_MAX)
+        if (c->nreports == REPORTS_MAX || reports_of(c, report->tenant) >= REPORTS_TENANT_MAX)
             return tl_fail(err, TL_E_AGAIN, "too many roles are waiting");
         r = &c->reports[c->nreports++];
     }

@@ -25,7 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.dont_write_bytecode = True
 
-from tests.bench import connect, loads, peers, report, scaling  # noqa: E402, the path comes first
+from tests.bench import connect, fairness, loads, peers, report, scaling  # noqa: E402, the path comes first
 from tests.bench.data import Data  # noqa: E402
 from tests.bench.measure import Results  # noqa: E402
 from tests.bench.services import TIMEOUT, Services  # noqa: E402
@@ -49,6 +49,7 @@ GROUPS = {
     "partitions": scaling.partitions,
     "commits": scaling.commits,
     "uploads": scaling.uploads,
+    "fairness": fairness.neighbours,
     "rejected": loads.rejected,
 }
 ONLY_FULL = {"rejected"}

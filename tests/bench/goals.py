@@ -33,6 +33,8 @@ RUNS = {
     "commits/": "tload upload of half of full.csv, 10 partitions, each answer to COMMIT 20 ms late, each batch a transaction, "
                 "[sink] connections = N",
     "uploads/": "N × tload upload at the same time into one table, together half of the rows",
+    "fairness/alone": "tload upload ten.csv of a tenant that is alone, embedded sink, from start to exit",
+    "fairness/beside": "… beside others' 30 uploads at once, locked table, data sink that never answers, and endless tload alter",
     "rejected/": "tload upload of N times the rows, a fifth of which is rejected",
 }
 
@@ -79,6 +81,15 @@ def cpu_per_million(name):
     return value
 
 
+def later(over, under):
+    """By how many seconds the slowest is."""
+    def value(results, _rows):
+        a, b = results.worst(over, "seconds"), results.median(under, "seconds")
+        return a - b if a is not None and b is not None else None
+
+    return value
+
+
 def largest_tload(results, _rows):
     values = [results.worst(name, "memory_tload") for name in results.names()]
     values = [v for v in values if v is not None]
@@ -109,4 +120,6 @@ GOALS = (
     Goal("first rows visible after the start", True, 1.0, "s", figure_of("latency/first-rows", "seconds")),
     Goal("ten rows, from start to exit", True, 0.3, "s", figure_of("latency/ten-rows", "seconds")),
     Goal("… embedded sink", True, 0.3, "s", figure_of("latency/ten-rows-sqlite", "seconds")),
+    Goal("a small upload beside others' flood, locked sink and broken sink: later by at most", True, 1.0, "s",
+         later("fairness/beside", "fairness/alone")),
 )

@@ -35,8 +35,9 @@ static void test_exit_codes(void **state)
     static const struct {
         const char *state;
         int code;
-    } cases[] = {{"sending", -1}, {"processing", -1}, {"done", 0},    {"done_with_errors", 3},
-                 {"failed", 1},   {"cancelled", 1},   {"aborted", 4}, {"something new", 1}};
+    } cases[] = {{"queued", -1},   {"sending", -1},         {"processing", -1},
+                 {"done", 0},      {"done_with_errors", 3}, {"failed", 1},
+                 {"cancelled", 1}, {"aborted", 4},          {"something new", 1}};
 
     (void)state;
     for (size_t i = 0; i < TL_ARRAY_LEN(cases); i++) {

@@ -89,6 +89,8 @@ static void test_how_much_is_done(void **state)
     assert_int_equal(progress_thousandths(&p), 999);
     p.rows_applied = 199000;
     assert_int_equal(progress_thousandths(&p), 1000);
+    p.state = "queued";
+    assert_int_equal(progress_thousandths(&p), 999);
     p.state = "sending";
     assert_int_equal(progress_thousandths(&p), 999);
     p.bytes_sent = 500;
@@ -218,6 +220,29 @@ static void test_bar_does_not_go_back(void **state)
     close_display(&d);
 }
 
+static void test_limit(void **state)
+{
+    struct upload_progress p = half;
+    struct progress_estimate e = {.thousandths = -1, .rows_per_second = -1, .seconds_left = -1};
+    char out[RATE_TEXT];
+    struct tl_buf b;
+
+    (void)state;
+    assert_string_equal(progress_rate(10000000, out), "10 MB/s");
+    assert_string_equal(progress_rate(999, out), "999 B/s");
+    assert_string_equal(progress_rate(1500, out), "1.5 kB/s");
+    assert_string_equal(progress_rate(999600, out), "1 MB/s");
+    assert_string_equal(progress_rate(INT64_MAX, out), "9.22e+06 TB/s");
+    p.bytes_per_second = 10000000;
+    tl_buf_init(&b, 1000);
+    assert_int_equal(progress_render_line(&b, &p, &e), TL_BUF_OK); /* it sends no more */
+    assert_null(memmem(b.data, b.len, "limited", 7));
+    p.state = "sending";
+    assert_int_equal(progress_render_line(&b, &p, &e), TL_BUF_OK);
+    assert_non_null(memmem(b.data, b.len, "limited to 10 MB/s", 18));
+    tl_buf_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_bar_of_wide_characters_never_passes_the_width),
         cmocka_unit_test(test_how_much_is_done),
         cmocka_unit_test(test_grouped),
+        cmocka_unit_test(test_limit),
         cmocka_unit_test(test_lines_at_changes_and_every_ten_seconds),
         cmocka_unit_test(test_bar_ten_times_a_second),
         cmocka_unit_test(test_nothing_when_quiet),

@@ -141,6 +141,34 @@ static void test_stopped(void **state)
     assert_string_equal(u.reason, "");
 }
 
+/* Before its first turn nothing of it can be anywhere. */
+static void test_not_begun(void **state)
+{
+    struct tl_error err;
+    struct upload u;
+
+    (void)state;
+    new_upload(&u);
+    assert_false(upload_end_unbegun(&u, 42));
+    u.state = UPLOAD_QUEUED;
+    assert_int_equal(upload_processing(&u, &err), -1);
+    assert_int_equal(err.code, TL_E_CONFLICT);
+    u.begun = false;
+    assert_false(upload_end_unbegun(&u, 42));
+    assert_true(upload_wish(&u, UPLOAD_CANCELLED, "cancelled"));
+    assert_true(upload_end_unbegun(&u, 42));
+    assert_int_equal(u.state, UPLOAD_CANCELLED);
+    assert_int_equal(u.finished_ms, 42);
+    assert_false(upload_end_unbegun(&u, 43));
+
+    new_upload(&u); /* one that has sent something goes the long way */
+    u.state = UPLOAD_QUEUED;
+    assert_true(upload_wish(&u, UPLOAD_CANCELLED, "cancelled"));
+    assert_false(upload_end_unbegun(&u, 42));
+    assert_int_equal(observe(&u, seen(0, 7, 0, 0, 0, 4)), UPLOAD_FINISHED);
+    assert_int_equal(u.state, UPLOAD_CANCELLED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_budget_in_percent),
         cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_not_begun),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
