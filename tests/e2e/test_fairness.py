@@ -3,6 +3,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -299,6 +300,33 @@ class Neighbours(Fairness):
         self.end(locked)
         for process in broken:
             process.kill()
+
+    def test_connections_of_one_tenant(self):
+        """More clients wait for news of an upload than there are connections."""
+        self.start()
+        self.tenant("e")
+        self.table = self.define(*COLUMNS)
+        held = self.feed("held")
+        change = self.coordinator.http("GET", f"{UPLOADS}/held").json["change"]
+        request = f"GET {UPLOADS}/held?wait_ms=30000&seen={change} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+        clients = []
+        self.addCleanup(lambda: [client.close() for client in clients])
+        for _ in range(1500):
+            client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            clients.append(client)
+            client.connect(self.coordinator.socket)
+            client.send(request)
+        began = time.monotonic()
+        self.assertEqual(self.coordinator.http("GET", "/v1/tenants/e").status, 200)
+        took = time.monotonic() - began
+        print(f"beside {len(clients)} clients of another tenant: an answer after {took:.2f} s", flush=True)
+        self.assertLess(took, 5)
+        self.tload("--tenant", "e", "upload", self.file("ten", 10), "--table", "t")
+        held.stdin.close()
+        self.end(held)
 
     def of(self, tenant):
         return self.coordinator.http("GET", f"/v1/tenants/{tenant}/uploads").json["uploads"]
