@@ -1,179 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "cli/upload/upload.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "cli/client/coordinator.h"
 #include "cli/client/outcome.h"
 #include "cli/upload/dryrun.h"
-#include "cli/upload/history.h"
-#include "cli/upload/sender.h"
 #include "cli/upload/session.h"
-#include "cli/upload/sources.h"
+#include "cli/upload/upload_impl.h"
 #include "shared/base/clock.h"
 #include "shared/base/failpoint.h"
-#include "shared/wire/dialect.h"
-
-enum { TELL_EVERY_MS = 1000, AGAIN_MS = 500, GIVE_UP_MS = 30000 };
-
-struct upload {
-    const struct upload_options *o;
-    struct upload_ui *ui;
-    struct coordinator *coordinator;
-    struct tl_log log;
-    struct sources sources;
-    struct history history;
-
-    /* from the coordinator */
-    struct tl_schema *schema;
-    int32_t partitions;
-    char id[TL_UPLOAD_ID_MAX + 1]; /* "" until it is begun */
-    char *topic;
-    char *compression;
-    struct tl_kafka_conf kafka;
-    int64_t *skip; /* of each partition */
-    json_t *last;  /* the upload's object as it was told last; NULL */
-
-    struct splitter *splitter;
-    struct sender *sender;
-    size_t at;       /* index of the source that is read */
-    bool file_begun; /* the sender knows it */
-    char format[TL_FORMAT_MAX];
-    int64_t told;      /* when progress was told last, tl_clock_ms */
-    int64_t queued_ms; /* so long it was queued */
-    bool timed_out;    /* --timeout was over meanwhile */
-};
-
-/* ------------------------------------------------------------------ progress */
-
-static void show(struct upload *u)
-{
-    struct upload_progress p = {.state = "sending", .waiting = ""};
-    struct split_totals totals = splitter_totals(u->splitter);
-
-    if (u->last)
-        upload_progress_from(&p, u->last);
-    p.table = u->o->table;
-    p.upload = u->id;
-    p.bytes_sent = totals.bytes;
-    p.bytes_total = u->sources.bytes;
-    p.rows_read = totals.rows;
-    if (u->sender && sender_trouble(u->sender)[0])
-        p.waiting = sender_trouble(u->sender);
-    upload_ui_progress(u->ui, &p);
-}
-
-/* The upload ended in another way than by our doing: cancelled, or too many errors. */
-static int check_state(struct upload *u, struct tl_error *err)
-{
-    if (!u->last || !outcome_final(u->last))
-        return 0;
-    return tl_fail(err, TL_E_CONFLICT, "the upload has ended: %s", upload_text(u->last, "state"));
-}
-
-static bool is_queued(const struct upload *u)
-{
-    return strcmp(upload_text(u->last, "state"), "queued") == 0;
-}
-
-/* Says that somebody is here, or waits for news. */
-static int look_for_turn(struct upload *u, struct tl_error *err)
-{
-    int64_t since = tl_clock_ms() - u->told;
-    json_t *answer = NULL, *nothing;
-    int rc;
-
-    if (since >= TELL_EVERY_MS) {
-        nothing = json_object();
-        rc = nothing ? coordinator_upload_patch(u->coordinator, u->id, nothing, &answer, err)
-                     : tl_fail_nomem(err);
-        json_decref(nothing);
-        if (rc == 0)
-            u->told = tl_clock_ms();
-    } else {
-        rc = coordinator_upload_get(u->coordinator, u->id, (int)(TELL_EVERY_MS - since),
-                                    upload_number(u->last, "change", 0), &answer, err);
-    }
-    /* It has ended: what it is tells how. */
-    if (rc && err->code == TL_E_CONFLICT)
-        rc = coordinator_upload_get(u->coordinator, u->id, 0, 0, &answer, err);
-    if (rc)
-        return -1;
-    json_decref(u->last);
-    u->last = answer;
-    return check_state(u, err);
-}
-
-/* A request failed: 0 when it is to be made again. since: when the coordinator was last heard from. */
-static int again_later(struct upload *u, int64_t since, struct tl_error *err)
-{
-    if (interrupt_signal(u->ui->interrupt))
-        return tl_fail(err, TL_E_INTERRUPTED, "interrupted");
-    if (!tl_error_retriable(err) || tl_clock_ms() - since >= GIVE_UP_MS)
-        return -1;
-    interrupt_wait(u->ui->interrupt, AGAIN_MS);
-    return 0;
-}
-
-/* Until it is its turn to send. */
-static int await_turn(struct upload *u, struct tl_error *err)
-{
-    int64_t began = tl_clock_ms(), before = u->queued_ms, heard = began;
-
-    while (is_queued(u)) {
-        show(u);
-        u->queued_ms = before + tl_clock_ms() - began;
-        if (u->o->timeout_ms >= 0 && u->queued_ms >= u->o->timeout_ms) {
-            u->timed_out = true;
-            return tl_fail(err, TL_E_TIMEOUT, "not all sent yet: %s", upload_text(u->last, "waiting"));
-        }
-        if (look_for_turn(u, err) == 0) {
-            heard = tl_clock_ms();
-            continue;
-        }
-        if (again_later(u, heard, err))
-            return -1;
-    }
-    return 0;
-}
-
-/* What the coordinator lets it do by now. */
-static int obey(struct upload *u, struct tl_error *err)
-{
-    /* Not heard from for long, it was given up, and others have its turn. */
-    if (check_state(u, err) || await_turn(u, err))
-        return -1;
-    sender_set_rate(u->sender, upload_number(u->last, "bytes_per_second", 0));
-    return 0;
-}
-
-static int tell(struct upload *u, struct tl_error *err)
-{
-    struct split_totals totals = splitter_totals(u->splitter);
-    json_t *change = json_pack("{s:I, s:I}", "rows_read", (json_int_t)totals.rows, "bytes_sent",
-                               (json_int_t)totals.bytes);
-    json_t *answer = NULL;
-    struct tl_error lost = {0};
-
-    if (!change)
-        return tl_fail_nomem(err);
-    /* A coordinator that is away for a while is no reason to stop: the rows go to Kafka. */
-    if (coordinator_upload_patch(u->coordinator, u->id, change, &answer, &lost) == 0) {
-        json_decref(u->last);
-        u->last = answer;
-    }
-    json_decref(change);
-    u->told = tl_clock_ms();
-    if (lost.code == TL_E_CONFLICT && !answer) {
-        if (coordinator_upload_get(u->coordinator, u->id, 0, 0, &answer, err))
-            return -1;
-        json_decref(u->last);
-        u->last = answer;
-    }
-    return obey(u, err);
-}
 
 /* Called all the time, from the sender and from the splitter. */
 static int tick(void *app, struct tl_error *err)
@@ -183,9 +18,9 @@ static int tick(void *app, struct tl_error *err)
     if (interrupt_signal(u->ui->interrupt))
         return tl_fail(err, TL_E_INTERRUPTED, "interrupted");
     if (u->id[0])
-        show(u);
-    if (u->sender && tl_clock_ms() - u->told >= TELL_EVERY_MS)
-        return tell(u, err);
+        tell_show(u);
+    if (u->sender && tl_clock_ms() - u->told >= UPLOAD_TELL_EVERY_MS)
+        return tell_progress(u, err);
     return 0;
 }
 
@@ -270,6 +105,7 @@ static int read_session(struct upload *u, const json_t *session, struct tl_error
         return tl_fail(err, TL_E_CORRUPT,
                        "the coordinator describes an upload in a way that is not understood");
     u->partitions = partitions;
+    u->epoch = upload_number(session, "epoch", 1);
     u->topic = strdup(topic);
     u->compression = strdup(u->o->compression ? u->o->compression : compression);
     u->skip = calloc((size_t)partitions, sizeof *u->skip);
@@ -320,8 +156,8 @@ static int begin_queued(struct upload *u, struct session_request *request, enum 
     int64_t since = 0; /* when it was asked for in vain; 0: it was not */
     json_t *answer;
 
-    while (is_queued(u) || since) {
-        if (await_turn(u, err))
+    while (tell_is_queued(u) || since) {
+        if (tell_await_turn(u, err))
             return -1;
         if (session_again(u->coordinator, request, kind, &answer, err) == 0) {
             json_decref(u->last);
@@ -331,27 +167,17 @@ static int begin_queued(struct upload *u, struct session_request *request, enum 
             continue;
         }
         since = since ? since : tl_clock_ms();
-        if (again_later(u, since, err))
+        if (tell_again_later(u, since, err))
             return -1;
     }
-    return check_state(u, err);
+    return tell_check_state(u, err);
 }
 
-static int begin(struct upload *u, enum session_kind *kind, struct tl_error *err)
+/* Makes what it takes to send, of the session that there is. */
+static int begin_sending(struct upload *u, struct session_request *request, enum session_kind *kind,
+                         struct tl_error *err)
 {
-    struct session_request request = {
-        .options = u->o,
-        .sources = &u->sources,
-        .format = u->format,
-        .columns = splitter_columns(u->splitter),
-    };
-
-    if (session_begin(u->coordinator, &request, kind, &u->last, err))
-        return -1;
-    u->told = tl_clock_ms();
-    if (!tl_str_copy(tl_str(upload_text(u->last, "upload")), u->id, sizeof u->id))
-        return tl_fail(err, TL_E_CORRUPT, "the coordinator gives an upload an id that is too long");
-    if (is_queued(u) && begin_queued(u, &request, kind, err))
+    if (tell_is_queued(u) && begin_queued(u, request, kind, err))
         return -1;
     if (*kind == SESSION_ENDED || *kind == SESSION_SENT)
         return 0;
@@ -359,6 +185,64 @@ static int begin(struct upload *u, enum session_kind *kind, struct tl_error *err
         return -1;
     sender_set_rate(u->sender, upload_number(u->last, "bytes_per_second", 0));
     return 0;
+}
+
+static struct session_request request_of(const struct upload *u)
+{
+    return (struct session_request){
+        .options = u->o,
+        .sources = &u->sources,
+        .format = u->format,
+        .columns = splitter_columns(u->splitter),
+    };
+}
+
+static int begin(struct upload *u, enum session_kind *kind, struct tl_error *err)
+{
+    struct session_request request = request_of(u);
+
+    if (session_begin(u->coordinator, &request, kind, &u->last, err))
+        return -1;
+    u->told = tl_clock_ms();
+    if (!tl_str_copy(tl_str(upload_text(u->last, "upload")), u->id, sizeof u->id))
+        return tl_fail(err, TL_E_CORRUPT, "the coordinator gives an upload an id that is too long");
+    return begin_sending(u, &request, kind, err);
+}
+
+static void end_session(struct upload *u)
+{
+    sender_free(u->sender);
+    u->sender = NULL;
+    free(u->topic);
+    free(u->compression);
+    free(u->skip);
+    u->topic = u->compression = NULL;
+    u->skip = NULL;
+    tl_kafka_conf_release(&u->kafka);
+    tl_kafka_conf_init(&u->kafka);
+}
+
+/* The topic is another one: from the start of the files, behind what the ledger has, as a resume. */
+static int begin_anew(struct upload *u, enum session_kind *kind, struct tl_error *err)
+{
+    struct session_request request;
+    json_t *answer;
+
+    u->moved = false;
+    end_session(u);
+    sources_close(&u->sources);
+    u->sources = (struct sources){0};
+    if (sources_open(&u->sources, u->o->files, u->o->nfiles, err) || make_splitter(u, err))
+        return -1;
+    request = request_of(u);
+    snprintf(request.id, sizeof request.id, "%s", u->id);
+    *kind = SESSION_RESUMED;
+    if (session_again(u->coordinator, &request, kind, &answer, err))
+        return -1;
+    json_decref(u->last);
+    u->last = answer;
+    u->told = tl_clock_ms();
+    return begin_sending(u, &request, kind, err);
 }
 
 /* ------------------------------------------------------------------ send, end */
@@ -381,36 +265,6 @@ static int send_all(struct upload *u, struct tl_error *err)
         return -1;
     TL_FAILPOINT(SEND_AFTER_END);
     return 0;
-}
-
-static int tell_sent(struct upload *u, struct tl_error *err)
-{
-    struct split_totals totals = splitter_totals(u->splitter);
-    json_t *change = json_pack("{s:s, s:I, s:I}", "state", "processing", "rows_read", (json_int_t)totals.rows,
-                               "bytes_sent", (json_int_t)totals.bytes);
-    struct tl_error lost;
-    json_t *answer;
-
-    if (!change)
-        return tl_fail_nomem(err);
-    /* All that matters is in Kafka: a coordinator that can't take this in learns of the end from there. */
-    if (coordinator_upload_patch(u->coordinator, u->id, change, &answer, &lost) == 0) {
-        json_decref(u->last);
-        u->last = answer;
-    }
-    json_decref(change);
-    return 0;
-}
-
-/* The upload can't go on: the coordinator is told, so that it ends instead of waiting for more. */
-static void tell_failed(struct upload *u, const struct tl_error *why)
-{
-    json_t *change = json_pack("{s:s, s:s}", "state", "failed", "reason", why->text);
-    struct tl_error err;
-
-    if (change && coordinator_upload_patch(u->coordinator, u->id, change, NULL, &err))
-        upload_ui_warn(u->ui, "the coordinator could not be told that upload %s failed: %s", u->id, err.text);
-    json_decref(change);
 }
 
 /* A signal cuts the connection for good: what is still to be told needs another one. */
@@ -445,7 +299,7 @@ static int ended_early(struct upload *u, struct tl_error *err)
         tl_fail(err, TL_E_INTERRUPTED, "interrupted");
     if (can_go_on(u, err)) {
         upload_ui_warn(u->ui, "%s; %s: go on with 'tload resume %s'", err->text,
-                       is_queued(u) ? "its place is kept" : "what was sent is not lost", u->id);
+                       tell_is_queued(u) ? "its place is kept" : "what was sent is not lost", u->id);
         return number         ? interrupt_exit_code(number)
                : u->timed_out ? EXIT_TIMED_OUT
                               : tl_error_exit_code(TL_E_UNAVAILABLE);
@@ -475,30 +329,30 @@ static int run(struct upload *u, struct tl_error *err)
     if (look(u, err) || begin(u, &kind, err)) {
         int number = interrupt_signal(u->ui->interrupt);
 
-        if (u->id[0] && (number || is_queued(u) || u->queued_ms || (u->last && outcome_final(u->last))))
+        if (u->id[0] && (number || tell_is_queued(u) || u->queued_ms || (u->last && outcome_final(u->last))))
             return ended_early(u, err);
         if (!number)
             return -1;
         upload_ui_warn(u->ui, "interrupted; nothing was sent");
         return interrupt_exit_code(number);
     }
-    switch (kind) {
-    case SESSION_ENDED:
+    if (kind == SESSION_RESUMED)
+        upload_ui_note(u->ui, "going on with upload %s", u->id);
+    if (kind == SESSION_NEW && u->sources.trickle)
+        upload_ui_note(u->ui, "reading from standard input: this upload (%s) can't be resumed", u->id);
+    while (kind == SESSION_NEW || kind == SESSION_RESUMED) {
+        if (send_all(u, err) == 0 && tell_sent(u, err) == 0)
+            return finish(u, err);
+        if (!u->moved || begin_anew(u, &kind, err))
+            return ended_early(u, err);
+        upload_ui_note(u->ui, "the tenant lives on another cluster now: going on with upload %s there",
+                       u->id);
+    }
+    if (kind == SESSION_ENDED) {
         upload_ui_note(u->ui, "upload %s of this file has ended already: nothing is sent", u->id);
         return upload_ui_finished(u->ui, u->last, err);
-    case SESSION_SENT:
-        upload_ui_note(u->ui, "upload %s is all sent already", u->id);
-        return finish(u, err);
-    case SESSION_RESUMED:
-        upload_ui_note(u->ui, "going on with upload %s", u->id);
-        break;
-    case SESSION_NEW:
-        if (u->sources.trickle)
-            upload_ui_note(u->ui, "reading from standard input: this upload (%s) can't be resumed", u->id);
-        break;
     }
-    if (send_all(u, err) || tell_sent(u, err))
-        return ended_early(u, err);
+    upload_ui_note(u->ui, "upload %s is all sent already", u->id);
     return finish(u, err);
 }
 
@@ -519,16 +373,12 @@ int upload_run(const struct upload_options *options, struct upload_ui *ui, struc
             interrupt_on(ui->interrupt, NULL, NULL);
         }
     }
-    sender_free(u.sender);
+    end_session(&u);
     splitter_free(u.splitter);
     coordinator_close(u.coordinator);
     sources_close(&u.sources);
     tl_schema_free(u.schema);
-    tl_kafka_conf_release(&u.kafka);
     json_decref(u.last);
-    free(u.topic);
-    free(u.compression);
-    free(u.skip);
     return rc;
 }
 

@@ -2,7 +2,7 @@
 /*
  * A tenant moves to another cluster, while it is used:
  *
- *   asked for ──► reserved there too, stored as moving: no upload begins any more           (a request)
+ *   asked for ──► reserved there too, stored as moving: uploads wait for their turns         (a request, turns.c)
  *      ──► its topics are made there, and are empty                                         (the keeper of the new one)
  *      ──► uploads that are being sent end; all that is in the old topics is applied        (the keeper of the old one)
  *      ──► in one transaction: it lives there, and its epoch is the next                    (the same)
@@ -12,9 +12,10 @@
  * move can be taken back, and then it is the new topics that are deleted.
  *
  * With the epoch the names of all positions in the sink change, so that the new topics are read from their first
- * message on; whoever still has a message of an old one has one that was applied. A sender that was silent for long is
- * not waited for: it goes on by `resume`, from what the ledger has, and is refused when it comes back as if nothing
- * had been, since it says of which epoch it is.
+ * message on; whoever still has a message of an old one has one that was applied. Senders lose their turns when the move
+ * begins (turns.c), and nobody waits for one that was silent for long. What a sender still has on its way may come into
+ * an old topic when that was found to be applied, and go with it: so it says of which epoch it is, learns that there is
+ * another one, and begins anew behind what the ledger has.
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/failpoint.h"
 
-enum { TOPICS_MS = 5000, CALL_MS = 3000, SILENT_MS = 60000 };
+enum { TOPICS_MS = 5000, CALL_MS = 3000, PATIENCE_MS = 300 };
 
 static const char validators[] = TL_GROUP_PREFIX "validate";
 
@@ -101,6 +102,7 @@ int control_tenant_stay(struct control *c, const char *tenant, json_t **answer, 
         t->move_to = NULL;
         keeper_kick(t->move_from);
         tenants_touch(c);
+        turns_pass(c, t);
     }
     control_unlock(c);
     return rc < 0 ? -1 : control_tenant(c, tenant, true, answer, err);
@@ -163,7 +165,7 @@ static const struct live *still_runs(struct control *c, const struct tenant *t)
     for (size_t i = 0; i < LIVE_BUCKETS; i++)
         for (const struct live *l = c->live[i]; l; l = l->next)
             if (l->tenant == t && (l->u.state == UPLOAD_PROCESSING || l->u.wish != UPLOAD_SENDING ||
-                                   (l->u.state == UPLOAD_SENDING && now - l->heard_ms < SILENT_MS)))
+                                   (l->u.state == UPLOAD_SENDING && now - l->heard_ms <= SENDER_SILENT_MS)))
                 return l;
     return NULL;
 }
@@ -206,23 +208,36 @@ static int on_owed(void *app, const char *table, int64_t offset, struct tl_error
     return 0;
 }
 
-/* sink NULL: there is nothing in it. */
-static int is_applied(struct pass *p, struct tenant *t, struct sink *sink, enum tl_topic topic,
-                      int32_t partition, struct tl_error *err)
+/* What the sink has of it; 0 when it can't be asked now, which is told and is no matter of the cluster's; or 1. */
+static int read_position(struct pass *p, struct tenant *t, struct sink *sink, enum tl_topic topic,
+                         int32_t partition, int64_t *next)
 {
     char position[TL_POSITION_NAME_MAX + 1], owed[TL_NAME_MAX + 1] = "", why[TROUBLE_TEXT];
-    int64_t next = 0;
+    struct tl_error err;
 
     tl_topic_position(t->topic[topic], t->epoch, position);
-    if (sink && (t->sink_ops->offset(sink, position, partition, &next, err) < 0 ||
-                 (topic == TL_TOPIC_VALIDATED_INPUT &&
-                  t->sink_ops->owed_tables(sink, position, partition, on_owed, owed, err) < 0)))
-        return -1;
+    if (t->sink_ops->offset(sink, position, partition, next, &err) < 0 ||
+        (topic == TL_TOPIC_VALIDATED_INPUT &&
+         t->sink_ops->owed_tables(sink, position, partition, on_owed, owed, &err) < 0)) {
+        waits(p->c, t, err.text);
+        return 0;
+    }
     if (owed[0]) {
         snprintf(why, sizeof why, "table \"%s\" is locked, and owed what came for it", owed);
         waits(p->c, t, why);
         return 0;
     }
+    return 1;
+}
+
+/* sink NULL: there is nothing in it. */
+static int is_applied(struct pass *p, struct tenant *t, struct sink *sink, enum tl_topic topic,
+                      int32_t partition, struct tl_error *err)
+{
+    int64_t next = 0;
+
+    if (sink && !read_position(p, t, sink, topic, partition, &next))
+        return 0;
     return is_used(p, t, topic, partition, next, err);
 }
 
@@ -251,9 +266,14 @@ static int is_drained(struct pass *p, struct tenant *t, struct sink *sink, struc
 
 static int drain(struct pass *p, struct tenant *t, struct tl_error *err)
 {
-    struct sink *sink = control_open_sink(p->c, t, err);
-    int rc = sink || err->code == TL_E_NOT_FOUND ? is_drained(p, t, sink, err) : -1;
+    struct tl_error why;
+    struct sink *sink = control_open_sink(p->c, t, PATIENCE_MS, &why);
+    int rc = 0;
 
+    if (sink || why.code == TL_E_NOT_FOUND)
+        rc = is_drained(p, t, sink, err);
+    else
+        waits(p->c, t, why.text);
     t->sink_ops->close(sink);
     return rc;
 }
@@ -281,6 +301,7 @@ static int switch_over(struct pass *p, struct tenant *t, struct tl_error *err)
             t->applied_sum = -1;
             tenants_touch(c);
             keeper_kick(t->cluster);
+            turns_pass(c, t);
             tl_info(c->log, "control", "tenant %s: lives on cluster %s now, epoch %lld", t->name,
                     t->cluster->name, (long long)t->epoch);
         }

@@ -171,9 +171,6 @@ int tenant_usable(struct control *c, struct tenant *t, struct tl_error *err)
         rc = tl_fail(err, TL_E_FATAL, "tenant \"%s\" can't be used: %s", t->name, t->trouble);
     else if (!t->ready)
         rc = tl_fail(err, TL_E_UNAVAILABLE, "tenant \"%s\" is not ready: %s", t->name, t->trouble);
-    else if (t->move_to)
-        rc = tl_fail(err, TL_E_UNAVAILABLE, "tenant \"%s\" is being moved to cluster \"%s\": %.300s", t->name,
-                     t->move_to->name, t->move_waits);
     control_unlock(c);
     return rc;
 }

@@ -13,6 +13,9 @@
  * changes nothing in the order: nobody is let in before those that are there had the time to say so. Nothing here waits for a sink or for Kafka, and there is no thread: whoever makes a
  * turn free passes it on, and what only time makes free is found by those who wait, when they are heard from.
  *
+ * While the tenant is being moved to another cluster nobody is let in, and who has a turn loses it at his next word, unless
+ * he reads what can't be read again: the move waits for those alone. They come first when it is done.
+ *
  * Those that have a turn share what the tenant may send in a second.
  */
 #include <stdio.h>
@@ -51,6 +54,12 @@ static int64_t turns_taken(const struct tenant *t, int64_t now)
     return n;
 }
 
+/* Whether there is a turn for one more than those. */
+static bool has_room(const struct tenant *t, int64_t taken)
+{
+    return !t->move_to && (t->max_uploads == 0 || taken < t->max_uploads);
+}
+
 int64_t turns_share(const struct live *l, int64_t now)
 {
     const struct tenant *t = l->tenant;
@@ -65,6 +74,11 @@ void turns_text(const struct live *l, int64_t now, char *out, size_t size)
     const struct tenant *t = l->tenant;
     char when[TL_CLOCK_TEXT];
 
+    if (t->move_to) {
+        snprintf(out, size, "queued: tenant %s is being moved to cluster %s: %.300s", t->name,
+                 t->move_to->name, t->move_waits);
+        return;
+    }
     if (!is_here(l, now)) {
         tl_clock_text(l->heard_wall_ms, when);
         snprintf(out, size, "queued: its turn comes when its client is there; nothing heard from it since %s",
@@ -138,8 +152,7 @@ void turns_pass(struct control *c, struct tenant *t)
     t->turns_passing = true;
     put_back(c, t, now);
     taken = turns_taken(t, now);
-    for (struct live *l = now < t->turns_from ? NULL : t->lives;
-         l && (t->max_uploads == 0 || taken < t->max_uploads); l = l->after) {
+    for (struct live *l = now < t->turns_from ? NULL : t->lives; l && has_room(t, taken); l = l->after) {
         if (!is_queued(l) || !is_here(l, now))
             continue;
         if (!let_in(c, l, now))
@@ -156,8 +169,7 @@ static bool is_full(struct control *c, struct tenant *t)
     int64_t now = tl_clock_ms();
 
     turns_pass(c, t);
-    return t->max_uploads != 0 &&
-           (turns_taken(t, now) >= t->max_uploads || (t->nqueued && now < t->turns_from));
+    return !has_room(t, turns_taken(t, now)) || (t->max_uploads && t->nqueued && now < t->turns_from);
 }
 
 void turns_found(struct live *l)
@@ -191,6 +203,10 @@ int turns_heard(struct control *c, struct live *l, struct tl_error *err)
                     !has_turn(l, tl_clock_ms());
 
     if (given_up && is_full(c, l->tenant) && queue_again(c, l, err) < 0)
+        return -1;
+    /* It keeps its place, which is before all that never had a turn. */
+    if (l->tenant->move_to && l->u.resumable && has_turn(l, tl_clock_ms()) &&
+        set_state(c, l, UPLOAD_QUEUED, err) < 0)
         return -1;
     l->heard_ms = tl_clock_ms();
     l->heard_wall_ms = tl_clock_wall_ms();

@@ -46,7 +46,7 @@ json_t *upload_to_json(const struct upload *u)
 
     return json_pack(
         "{s:s, s:s, s:s, s:I, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:s?, s:o, s:s?, s:n, s:o, s:I, "
-        "s:b, s:n}",
+        "s:b, s:n, s:n}",
         "upload", u->id, "tenant", u->tenant, "table", u->table, "table_id", (json_int_t)u->table_id,
         "version", (int)u->version, "state", upload_state_name(u->state), "rows_read",
         (json_int_t)u->rows_read, "rows_applied", (json_int_t)u->rows_applied, "rows_rejected",
@@ -54,7 +54,7 @@ json_t *upload_to_json(const struct upload *u)
         (json_int_t)u->bytes_sent, "bytes_total", total, "started_at", time_json(u->started_ms), "started_by",
         u->who[0] ? u->who : NULL, "finished_at", time_json(u->finished_ms), "reason",
         u->reason[0] ? u->reason : NULL, "waiting", "files", file_names(u), "change", (json_int_t)u->change,
-        "resumable", (int)u->resumable, "bytes_per_second");
+        "resumable", (int)u->resumable, "bytes_per_second", "epoch");
 }
 
 json_t *live_to_json(const struct live *l)
@@ -67,6 +67,8 @@ json_t *live_to_json(const struct live *l)
         rc = json_object_set_new(json, "waiting", json_string(l->waiting));
     if (json && !rc && share)
         rc = json_object_set_new(json, "bytes_per_second", json_integer(share));
+    if (json && !rc && !upload_final(l->u.state))
+        rc = json_object_set_new(json, "epoch", json_integer(l->tenant->epoch));
     if (!rc)
         return json;
     json_decref(json);
@@ -405,6 +407,7 @@ int control_upload(struct control *c, const char *tenant, const char *id, int wa
 struct patch {
     int64_t rows_read;
     int64_t bytes_sent;
+    int64_t epoch;     /* of the topics that it is sent to; 0: not said */
     const char *state; /* NULL: progress only */
     enum upload_state to;
     const char *reason;
@@ -418,9 +421,10 @@ static bool is_wish(const struct patch *p)
 
 static int read_patch(const json_t *request, struct patch *p, struct tl_error *err)
 {
-    if (request_members(request, "the change", "rows_read bytes_sent state reason", err) < 0 ||
+    if (request_members(request, "the change", "rows_read bytes_sent epoch state reason", err) < 0 ||
         request_number(request, "rows_read", 0, INT64_MAX, &p->rows_read, err) < 0 ||
         request_number(request, "bytes_sent", 0, INT64_MAX, &p->bytes_sent, err) < 0 ||
+        request_number(request, "epoch", 0, INT64_MAX, &p->epoch, err) < 0 ||
         request_text(request, "state", 40, &p->state, err) < 0 ||
         request_text(request, "reason", 64 * 1024, &p->reason, err) < 0)
         return -1;
@@ -443,6 +447,9 @@ static int apply_patch(struct control *c, struct live *l, const struct patch *p,
 
     if (!p->state && turns_heard(c, l, err) < 0)
         return -1;
+    /* It was sent to where the tenant does not live any more, so nothing that is said of it holds: the answer tells. */
+    if (p->epoch && p->epoch != l->tenant->epoch && !is_wish(p))
+        return 0;
     before = l->u;
     moved = upload_sent(&l->u, p->rows_read, p->bytes_sent);
     if (p->state && p->to == UPLOAD_PROCESSING) {

@@ -38,7 +38,7 @@ static void test_nothing_on_its_way(void **state)
     struct fixture *f = *state;
 
     to_move(f);
-    expect(f, "POST", MOVE, "{\"cluster\":\"west\"}", 202, "\"moving\"");
+    expect(f, "POST", MOVE, "{\"cluster\":\"west\"}", 202, "\"tenant\":\"a\"");
     await_moved(f, 2);
     expect_number(f, CLUSTERS "/west", "reserved", 6);
     /* A version goes to where it lives now. */
@@ -76,7 +76,7 @@ static void test_waits_for_what_is_on_its_way(void **state)
     ask_only(f, "POST", MOVE, "{\"cluster\":\"west\"}", 202);
     await_text(f, TENANTS "/a", "waiting", "upload u1");
     expect_text(f, TENANTS "/a", "cluster", "default");
-    expect(f, "POST", TENANTS "/a/uploads", LATE, 503, "being moved");
+    expect(f, "POST", TENANTS "/a/uploads", LATE, 201, "being moved to cluster west");
     expect(f, "DELETE", TENANTS "/a", NULL, 409, "being moved");
     expect(f, "DELETE", CLUSTERS "/west", NULL, 409, "a");
     /* It ends, but not all of it is applied. */
@@ -86,7 +86,46 @@ static void test_waits_for_what_is_on_its_way(void **state)
     await_text(f, TENANTS "/a", "waiting", "import-error [0] has 1 messages");
     FAKE(fake.pending = NULL);
     await_moved(f, 2);
-    ask_only(f, "POST", TENANTS "/a/uploads", LATE, 201);
+    expect(f, "PATCH", TENANTS "/a/uploads/u2", "{}", 200, "\"sending\"");
+}
+
+#define FILES "\"table\":\"orders\",\"files\":[{\"name\":\"a.csv\",\"bytes\":10,\"fingerprint\":\"f\"}]}"
+
+/* Who can read his files again is not waited for. */
+static void test_a_sender_goes_on_there(void **state)
+{
+    struct fixture *f = *state;
+
+    to_move(f);
+    ask_only(f, "POST", TENANTS "/a/uploads", "{\"upload\":\"u1\"," FILES, 201);
+    ask_only(f, "POST", MOVE, "{\"cluster\":\"west\"}", 202);
+    await_text(f, TENANTS "/a", "waiting", "upload u1");
+    expect(f, "PATCH", TENANTS "/a/uploads/u1", "{\"rows_read\":5,\"epoch\":1}", 200, "\"queued\"");
+    await_moved(f, 2);
+    /* It was sent to where nobody reads any more. */
+    expect(f, "PATCH", TENANTS "/a/uploads/u1", "{\"state\":\"processing\",\"epoch\":1}", 200, "\"epoch\":2");
+    expect_text(f, TENANTS "/a/uploads/u1", "state", "sending");
+    expect(f, "POST", TENANTS "/a/uploads/u1/resume", "{" FILES, 200, "west:9092");
+    expect(f, "PATCH", TENANTS "/a/uploads/u1", "{\"state\":\"processing\",\"epoch\":2}", 200,
+           "\"processing\"");
+}
+
+static void test_a_stream_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+
+    to_move(f);
+    ask_only(f, "POST", TENANTS "/a/uploads",
+             "{\"upload\":\"u1\",\"table\":\"orders\",\"files\":[{\"name\":\"-\"}],\"resumable\":false}",
+             201);
+    ask_only(f, "POST", MOVE, "{\"cluster\":\"west\"}", 202);
+    expect(f, "PATCH", TENANTS "/a/uploads/u1", "{\"rows_read\":5,\"epoch\":1}", 200, "\"sending\"");
+    await_text(f, TENANTS "/a", "waiting", "upload u1");
+    expect(f, "PATCH", TENANTS "/a/uploads/u1", "{\"state\":\"processing\",\"epoch\":1}", 200,
+           "\"processing\"");
+    fake_progress("u1", 5, 5, 0, 0, 2, 0);
+    FAKE(fake.sink_there = true);
+    await_moved(f, 2);
 }
 
 static void test_taken_back(void **state)
@@ -128,6 +167,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_on_its_way, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_refused, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_what_is_on_its_way, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_sender_goes_on_there, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_stream_is_waited_for, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_taken_back, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_crash, fixture_setup, fixture_teardown),
     };

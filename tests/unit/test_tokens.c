@@ -205,7 +205,11 @@ static void test_store_is_brought_up_to_date(void **state)
     fixture_start(f, "", false);
     create_upload(f, UPLOAD_U1);
     fixture_stop(f);
-    sql(f, "DROP TABLE tokens; ALTER TABLE uploads DROP COLUMN who; PRAGMA user_version=2");
+    sql(f, "DROP TABLE tokens; ALTER TABLE uploads DROP COLUMN who; DROP INDEX uploads_by_tenant;"
+           "DROP INDEX uploads_unfinished; ALTER TABLE uploads DROP COLUMN begun;"
+           "ALTER TABLE uploads DROP COLUMN ticket;"
+           "CREATE INDEX uploads_unfinished ON uploads(state) WHERE state IN ('sending', 'processing');"
+           "PRAGMA user_version=2");
     s = open_store(f);
     assert_int_equal(store_upload_find(s, "default", "u1", &u, &err), 1);
     assert_string_equal(u.who, "");
