@@ -16,7 +16,7 @@
 #include "shared/base/str.h"
 
 enum {
-    BACKLOG = 128,
+    BACKLOG = 4096,    /* a client whose connection finds no room here fails at once */
     SOCKET_MODE = 0666 /* who is nobody here may still have a token */
 };
 

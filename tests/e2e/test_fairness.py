@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 
-from tests.lib.harness import TestCase, wait_until
+from tests.lib.harness import TestCase, scaled, wait_until
 from tests.lib.postgres import Database, Postgres
 
 SANITIZERS = {"asan", "tsan"}
@@ -218,7 +218,7 @@ class Rate(Fairness):
         self.assertGreater(sum(size for _, size in sent), 19 * MEGA)
         self.assertGreater(lasted, 3)
         print(f"20 MB at 5 MB/s: sent within {lasted:.1f} s, done after {took:.1f} s", flush=True)
-        self.assertLess(lasted, 12)
+        self.assertLess(lasted, scaled(12))
         self.check_rate(5 * MEGA, sent)
         self.assertIn("limited to 5.24 MB/s", done.stderr)
 
@@ -294,7 +294,7 @@ class Neighbours(Fairness):
         self.assertIsNone(locked.poll())
         stop.set()
         session.close()
-        self.assertLess(beside - alone, 5)
+        self.assertLess(beside - alone, scaled(5))
         for process in flood:
             self.end(process)
         self.end(locked)
@@ -323,7 +323,7 @@ class Neighbours(Fairness):
         self.assertEqual(self.coordinator.http("GET", "/v1/tenants/e").status, 200)
         took = time.monotonic() - began
         print(f"beside {len(clients)} clients of another tenant: an answer after {took:.2f} s", flush=True)
-        self.assertLess(took, 5)
+        self.assertLess(took, scaled(5))
         self.tload("--tenant", "e", "upload", self.file("ten", 10), "--table", "t")
         held.stdin.close()
         self.end(held)
