@@ -12,7 +12,7 @@ import tempfile
 from tests.lib.harness import BUILD, SharedTestCase, scaled, wait_until
 from tests.lib.postgres import Database, Postgres
 
-SANITIZERS = {"asan", "tsan"}
+SANITIZERS = {"asan"}
 
 server = None
 

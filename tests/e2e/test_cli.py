@@ -19,7 +19,7 @@ import urllib.parse
 
 from tests.lib.process import BUILD, scaled
 
-SANITIZERS = {"asan", "tsan"}
+SANITIZERS = {"asan"}
 
 TABLE = {"table": "orders", "version": 1, "columns": 1, "key": ["id"], "state": "active", "created_at": "-"}
 

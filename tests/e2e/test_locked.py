@@ -10,7 +10,7 @@ import tempfile
 from tests.lib.harness import TestCase, wait_until
 from tests.lib.postgres import Database, Postgres
 
-SANITIZERS = {"asan", "tsan"}
+SANITIZERS = {"asan"}
 
 PARTITIONS = 6
 ROWS = 3000

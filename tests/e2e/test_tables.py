@@ -7,7 +7,7 @@ import subprocess
 
 from tests.lib.harness import BUILD, SharedTestCase, wait_until
 
-SANITIZERS = {"asan", "tsan"}
+SANITIZERS = {"asan"}
 
 
 class Definitions(SharedTestCase):

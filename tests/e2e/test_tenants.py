@@ -11,7 +11,7 @@ import threading
 from tests.lib.harness import BUILD, TestCase, wait_until
 from tests.lib.postgres import Database, Postgres
 
-SANITIZERS = {"asan", "tsan"}
+SANITIZERS = {"tsan"}
 
 KINDS = ("raw-input", "validated-input", "import-error")
 
