@@ -144,6 +144,36 @@ class TwoClusters(Tenants):
         self.tload("cluster", "remove", "default", exit=2)
 
 
+class Many(Tenants):
+    TENANTS, UPLOADS, ROWS = 20, 5, 400
+
+    def test_all_at_once(self):
+        """Twenty tenants on two clusters, five uploads into each of them, all at the same time."""
+        west = self.own_kafka()
+        self.start({"kafka": {"partitions": 1, "max_partitions": 33}}, kafka=self.own_kafka())
+        self.add_cluster("west", west, 30)
+        names = [f"t{n}" for n in range(self.TENANTS)]
+        for name in names:
+            self.tload("tenant", "create", name)
+        on = [t["cluster"] for t in self.objects("tenant", "list") if t["tenant"] in names]
+        self.assertEqual(sorted(on), ["default"] * 10 + ["west"] * 10)
+        self.assertIn("add a cluster", self.tload("tenant", "create", "one-more", exit=2).stderr)
+        for name in names:
+            self.define(name)
+        # Each file has half of the keys of the one before.
+        files = [self.file(self.ROWS, f"{n}.csv", n * self.ROWS // 2) for n in range(self.UPLOADS)]
+        loads = [
+            self.tload_start("--tenant", name, "upload", path, "--table", "t")
+            for path in files for name in names
+        ]
+        for load in loads:
+            self.assertEqual(load.wait(120), 0, load)
+        for name in names:
+            self.assertEqual(self.count(name), self.ROWS * (self.UPLOADS + 1) // 2, name)
+            uploads = [json.loads(line) for line in self.tload("--json", "--tenant", name, "uploads").stdout.splitlines()]
+            self.assertEqual([(u["state"], u["rows_applied"]) for u in uploads], [("done", self.ROWS)] * self.UPLOADS)
+
+
 class OneCluster(Tenants):
     def test_remove(self):
         self.start()
