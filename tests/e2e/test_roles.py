@@ -5,7 +5,7 @@ import json
 import os
 import time
 
-from tests.lib.harness import TestCase, wait_until
+from tests.lib.harness import TestCase, scaled, wait_until
 from tests.lib.tenants import Tenants, parked, partitions_of, worker_threads
 from tests.oracle import orders
 
@@ -198,15 +198,22 @@ class Roles(TestCase):
         self.assertEqual(len(tenants.names), 5)
         self.stop_roles("sink", "validate", "errors", "control")
 
-    def test_served_within_a_second(self):
-        """How long after control has made its topics a tenant is served; the time is printed."""
-        self.start_roles()
-        began = time.monotonic()
-        Tenants(self.coordinator, 1)
-        moving = [self.process[name] for name in ROLES[1:]]
-        wait_until(lambda: partitions_of(moving) == dict.fromkeys(ROLES[1:], 8), 30, "the new tenant to be served")
-        print(f"a new tenant is served {time.monotonic() - began:.2f} s after control was stopped to add it")
-        self.stop_roles()
+    def test_served_without_a_restart(self):
+        """A tenant that is made now takes an upload at once; the time is printed."""
+        self.start({"kafka": {"partitions": 4}})
+        path = self.write("a.csv", "id\n" + "".join(f"{i}\n" for i in range(10)))
+        times = []
+        for tenant in (f"n{i}" for i in range(5)):
+            self.tload("tenant", "create", tenant)
+            began = time.monotonic()
+            self.tload("--tenant", tenant, "define-table", "t", "id int", "--key", "id")
+            self.tload("--tenant", tenant, "upload", path, "--table", "t")
+            times.append(time.monotonic() - began)
+            self.assertEqual(self.query("select count(*) from t", tenant=tenant), [(10,)])
+        median = sorted(times)[len(times) // 2]
+        print(f"a new tenant's table is defined and loaded {median:.2f} s after it was made, at most {max(times):.2f} s")
+        # On a quiet machine half a second; what waits for a look every few seconds or minutes takes longer than this.
+        self.assertLess(median, scaled(3))
 
     # --- clusters
 
