@@ -106,8 +106,11 @@ struct tenant {
     char trouble[TROUBLE_TEXT]; /* why Kafka can't be used for it, "" */
     char alarm[TROUBLE_TEXT];   /* what is pending is in danger, or lost; "" */
     int64_t nlive;              /* its unfinished uploads */
+    int64_t stirred;            /* how often something began that writes into its topics */
     /* The trimmer's own: the sum of the sink's offsets when all was trimmed last; -1 when something was left. */
     int64_t applied_sum;
+    int64_t
+        still; /* `stirred` when it found that nothing had happened; -1: it has not yet. Under the lock. */
     /* The keeper's own. */
     int topics_found;    /* as they have to be, when it looked last */
     int64_t tried_table; /* up to where it tried to write what is pending in this pass, as the next ones */

@@ -72,6 +72,7 @@ struct live *live_add(struct control *c, struct tenant *t, struct upload *u, str
     t->cluster->nlive++;
     link_last(l);
     t->nlive++;
+    t->stirred++;
     t->nqueued += l->u.state == UPLOAD_QUEUED;
     l->looked = !l->u.begun; /* there is nothing of it in the ledger */
     live_look_now(l);

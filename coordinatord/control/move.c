@@ -298,7 +298,7 @@ static int switch_over(struct pass *p, struct tenant *t, struct tl_error *err)
             t->state = TENANT_READY;
             t->ready = false; /* until its keeper has seen that its topics are still there */
             snprintf(t->trouble, sizeof t->trouble, "its topics are being looked at");
-            t->applied_sum = -1;
+            t->applied_sum = t->still = -1;
             tenants_touch(c);
             keeper_kick(t->cluster);
             turns_pass(c, t);

@@ -29,7 +29,7 @@ static int stop_uploads(struct pass *p, const struct tl_schema *schema, struct t
     return live_stop_table(p->c, schema->table_id, reason, err);
 }
 
-static int write_version(struct pass *p, const struct tenant *t, const struct pending_version *v,
+static int write_version(struct pass *p, struct tenant *t, const struct pending_version *v,
                          struct tl_error *err)
 {
     struct tl_envelope e;
@@ -44,6 +44,9 @@ static int write_version(struct pass *p, const struct tenant *t, const struct pe
     e.table_id = v->table_id;
     e.version = v->version;
     dropped = schema->dropped;
+    control_lock(p->c);
+    t->stirred++;
+    control_unlock(p->c);
     TL_FAILPOINT(CONTROL_BEFORE_SCHEMA);
     rc = dropped ? stop_uploads(p, schema, err) : 0;
     if (rc == 0)

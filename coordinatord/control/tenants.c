@@ -51,7 +51,7 @@ static struct tenant *tenant_new(struct control *c, struct tenant_row *row, stru
     t->epoch = row->epoch;
     t->max_uploads = row->max_uploads;
     t->max_bytes_per_second = row->max_bytes_per_second;
-    t->applied_sum = -1;
+    t->applied_sum = t->still = -1;
     atomic_init(&t->removing, row->state == TENANT_REMOVING);
     for (int i = 0; i < TL_TOPIC_COUNT; i++)
         tl_topic_name((enum tl_topic)i, tl_str(t->name), t->topic[i]);

@@ -163,6 +163,25 @@ static bool has_uploads(struct control *c, const struct tenant *t)
     return found;
 }
 
+static int64_t times_stirred(struct control *c, const struct tenant *t)
+{
+    int64_t times;
+
+    control_lock(c);
+    times = t->stirred;
+    control_unlock(c);
+    return times;
+}
+
+/* Until something is stirred there is nothing to be trimmed, or (-1) there may be. */
+static void set_still(struct trim *p, int64_t stirred)
+{
+    control_lock(p->c);
+    if (p->t->epoch == p->epoch)
+        p->t->still = stirred;
+    control_unlock(p->c);
+}
+
 static int trim_partitions(struct trim *p, const int64_t *applied, const int64_t *stored,
                            struct tl_error *err)
 {
@@ -175,11 +194,11 @@ static int trim_partitions(struct trim *p, const int64_t *applied, const int64_t
     return 0;
 }
 
-/* Costs a tenant at which nothing happens no more than a look into the sink. */
+/* One at which nothing has happened between two looks into its sink is not looked at before something does. */
 static int trim_tenant(struct trim *p, struct sink *sink, struct tl_error *err)
 {
     size_t n = (size_t)p->t->partitions;
-    int64_t *offsets = calloc(2 * n, sizeof *offsets), sum = 0;
+    int64_t *offsets = calloc(2 * n, sizeof *offsets), sum = 0, stirred = times_stirred(p->c, p->t);
     bool idle;
     int rc;
 
@@ -189,8 +208,10 @@ static int trim_tenant(struct trim *p, struct sink *sink, struct tl_error *err)
     idle = rc == 0 && sum == p->t->applied_sum && !p->t->alarm[0] && !has_uploads(p->c, p->t);
     if (rc == 0 && !idle)
         rc = trim_partitions(p, offsets, offsets + n, err);
-    if (rc == 0 && !atomic_load(&p->cl->stop))
+    if (rc == 0 && !atomic_load(&p->cl->stop)) {
         p->t->applied_sum = p->pending ? -1 : sum;
+        set_still(p, idle ? stirred : -1);
+    }
     free(offsets);
     return rc;
 }
@@ -230,14 +251,14 @@ static bool trim_one(struct cluster *cl, struct broker *broker, struct tenant *t
     return rc == 0 || !sink;
 }
 
-static bool is_ready(struct cluster *cl, const struct tenant *t)
+static bool is_due(struct cluster *cl, const struct tenant *t)
 {
-    bool ready;
+    bool due;
 
     control_lock(cl->control);
-    ready = t->ready;
+    due = t->ready && t->still != t->stirred;
     control_unlock(cl->control);
-    return ready && tenant_is_on(cl->control, t, cl);
+    return due && tenant_is_on(cl->control, t, cl);
 }
 
 /* With the properties of this moment. NULL with *err. */
@@ -256,16 +277,21 @@ static void trim_all(struct cluster *cl)
 {
     struct control *c = cl->control;
     struct tl_kafka_conf kafka;
-    struct broker *broker;
+    struct broker *broker = NULL;
     struct tl_error err;
 
     tl_kafka_conf_init(&kafka);
-    broker = open_broker(cl, &kafka, &err);
-    if (!broker)
-        tl_info(c->log, "control", "cluster %s: trimming topics: %s", cl->name, err.text);
-    for (struct tenant *t = broker ? atomic_load(&c->tenants) : NULL; t; t = atomic_load(&t->next))
-        if (atomic_load(&cl->stop) || (is_ready(cl, t) && !trim_one(cl, broker, t)))
+    for (struct tenant *t = atomic_load(&c->tenants); t && !atomic_load(&cl->stop);
+         t = atomic_load(&t->next)) {
+        if (!is_due(cl, t))
+            continue;
+        if (!broker && !(broker = open_broker(cl, &kafka, &err))) {
+            tl_info(c->log, "control", "cluster %s: trimming topics: %s", cl->name, err.text);
             break;
+        }
+        if (!trim_one(cl, broker, t))
+            break;
+    }
     c->options.broker->close(broker);
     tl_kafka_conf_release(&kafka);
 }
