@@ -8,7 +8,7 @@
 #include "shared/base/clock.h"
 
 enum {
-    SLOTS = 16,
+    SLOTS = 8,      /* of each role: not all that a database has */
     SLOT_MS = 1000, /* one that takes longer waits for something, and the others are not to wait with it */
     FAILED_PAUSE_MS = 100
 };

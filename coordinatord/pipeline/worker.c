@@ -243,6 +243,7 @@ static bool has_work(struct worker *w)
 
 int worker_attend(struct worker *w, bool urgent, struct tl_error *err)
 {
+    bool starts;
     int rc = 0;
 
     pthread_mutex_lock(&w->mutex);
@@ -253,7 +254,11 @@ int worker_attend(struct worker *w, bool urgent, struct tl_error *err)
         pthread_mutex_lock(&w->mutex);
         w->thread_is = THREAD_NONE;
     }
-    if (!atomic_load(&w->stop) && w->thread_is == THREAD_NONE && has_work(w)) {
+    starts = !atomic_load(&w->stop) && w->thread_is == THREAD_NONE && has_work(w);
+    if (starts && urgent && !w->has_first) {
+        /* No message after all, and a place that is to be read waits for its turn. */
+        attendant_call(w->attendant, w, false);
+    } else if (starts) {
         atomic_store(&w->parked, false);
         w->busy_at = urgent || w->has_first ? tl_clock_ms() : 0;
         w->thread_is = THREAD_RUNS;
