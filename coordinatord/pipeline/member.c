@@ -10,7 +10,11 @@
 enum {
     POLL_MS = 1000,       /* member_tell ends it */
     POLL_LEAVING_MS = 10, /* somebody drains */
-    ANEW_MS = 1000        /* before another consumer is tried */
+    ANEW_MS = 1000,       /* before another consumer is tried */
+    SETTLED_MS = 5000,    /* no tenant came or went for so long */
+    FETCH_WAIT_MIN_MS = 100,
+    FETCH_WAIT_MAX_MS = 900, /* from 1000 on librdkafka takes the broker for blocked */
+    FETCH_WAIT_US = 2000     /* a partition */
 };
 
 /* A tenant that is served here. */
@@ -38,6 +42,8 @@ struct member {
     struct tl_consumer *consumer;
     struct control_api *control;
     struct tenant_list wanted;
+    int64_t told_at;   /* when `wanted` changed, tl_clock_ms */
+    int fetch_wait_ms; /* of `consumer` */
     size_t n;
     struct followed **followed; /* in the order of the names */
     bool closing;               /* the workers have ended */
@@ -330,8 +336,45 @@ static void take_told(struct member *m)
         m->wanted = m->told;
         m->told = (struct tenant_list){0};
         m->has_told = false;
+        m->told_at = tl_clock_ms();
     }
     pthread_mutex_unlock(&m->mutex);
+}
+
+/* ------------------------------------------------------------------ the consumer fits the number of partitions */
+
+/*
+ * How long a fetch is to wait for messages, in ms. It names all partitions, again and again while nothing comes: with
+ * hundreds of them that would be what an idle process is busy with. But a partition that is new has to wait until the
+ * fetch before it has ended, and so has whatever else the broker is asked for.
+ */
+static int fetch_wait(const struct member *m)
+{
+    int64_t partitions = 0;
+
+    for (size_t i = 0; i < m->wanted.n; i++)
+        partitions += m->wanted.item[i].ready ? m->wanted.item[i].partitions : 0;
+    return (int)TL_MIN(TL_MAX(partitions * FETCH_WAIT_US / 1000, FETCH_WAIT_MIN_MS), FETCH_WAIT_MAX_MS);
+}
+
+static bool rests(const struct member *m)
+{
+    if (somebody_leaves(m))
+        return false;
+    for (size_t i = 0; i < m->n; i++)
+        for (int n = 0; n < m->followed[i]->width; n++)
+            if (m->followed[i]->worker[n] && !worker_rests(m->followed[i]->worker[n]))
+                return false;
+    return true;
+}
+
+/* Whether another consumer is to be made, by a factor that makes it worth while. librdkafka can't change it of one. */
+static bool outgrown(const struct member *m)
+{
+    int due = fetch_wait(m);
+
+    return (due >= 2 * m->fetch_wait_ms || 2 * due <= m->fetch_wait_ms) &&
+           (!m->n || tl_clock_ms() - m->told_at >= SETTLED_MS) && rests(m);
 }
 
 /* ------------------------------------------------------------------ its thread */
@@ -383,6 +426,7 @@ static int open_consumer(struct member *m, struct tl_error *err)
         .client_id = client,
         .queue_bytes = o->ops->queue_bytes,
         .from_stored = o->ops->from_stored,
+        .fetch_wait_ms = m->fetch_wait_ms = fetch_wait(m),
     };
     struct tl_consumer *consumer;
 
@@ -404,7 +448,7 @@ static void log_lanes(struct member *m)
             m->lanes);
 }
 
-/* Until it is to stop, or the consumer can't go on: -1 then. */
+/* Until it is to stop, or another consumer is to be made; -1 when this one can't go on. */
 static int serve(struct member *m, struct tl_error *err)
 {
     bool subscribed = true;
@@ -413,6 +457,8 @@ static int serve(struct member *m, struct tl_error *err)
         bool others;
 
         take_told(m);
+        if (outgrown(m))
+            return 0;
         let_go(m);
         others = leave(m);
         others |= follow_wanted(m, err);
@@ -453,9 +499,13 @@ static void *member_main(void *arg)
         if (!m->consumer && open_consumer(m, &err)) {
             tl_error_log(o->log, o->ops->name, "cluster %s: %s", m->cluster, err.text);
         } else {
-            if (serve(m, &err))
+            int rc = serve(m, &err);
+
+            if (rc)
                 tl_error_log(o->log, o->ops->name, "cluster %s: begins anew: %s", m->cluster, err.text);
             close_consumer(m);
+            if (rc == 0)
+                continue;
         }
         pause_for(m, ANEW_MS);
     }

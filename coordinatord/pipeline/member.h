@@ -6,7 +6,8 @@
  *   member_tell(list) ──► tenants that are new ────────► subscribed; their partitions come with a rebalance
  *                    └──► gone, or others by epoch ───► workers drain and end ──► subscribed no more ──► lanes gone, freed
  *
- * A member whose consumer can't go on begins anew with another one.
+ * A member whose consumer can't go on begins anew with another one. So does one that has far more or fewer partitions than
+ * the consumer was made for, once all workers rest: see fetch_wait.
  *
  * Thread: the role's, for all of these functions.
  */

@@ -322,6 +322,18 @@ struct worker *worker_new(const struct worker_options *o, struct tl_error *err)
     return w;
 }
 
+bool worker_rests(struct worker *w)
+{
+    bool rests;
+
+    /* Not waited for: while it has messages its thread keeps the mutex. */
+    if (!atomic_load(&w->parked) || pthread_mutex_trylock(&w->mutex))
+        return false;
+    rests = w->thread_is != THREAD_RUNS && w->ops->quiet(w) && !worker_has_message(w);
+    pthread_mutex_unlock(&w->mutex);
+    return rests;
+}
+
 void worker_stop(struct worker *w)
 {
     /* Before the mutex is to be had: its thread does not hand it over while there are messages. */

@@ -23,6 +23,8 @@ struct worker_options {
 
 /* It is parked. NULL with *err. */
 struct worker *worker_new(const struct worker_options *options, struct tl_error *err);
+/* Whether it is parked, and nothing is to wake it: neither a message nor a lane whose place is to be read. */
+bool worker_rests(struct worker *w);
 /* Asks it to drain and end; returns at once. */
 void worker_stop(struct worker *w);
 /* Whether it has, after worker_stop. */

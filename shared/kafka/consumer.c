@@ -304,9 +304,11 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         c->events.trouble(c->events.app, NULL, -1, reason);
 }
 
-static int set_own(rd_kafka_conf_t *rd, const struct tl_consumer_options *o, struct tl_error *err)
+static int set_own(rd_kafka_conf_t *rd, const struct tl_kafka_conf *conf, const struct tl_consumer_options *o,
+                   struct tl_error *err)
 {
     size_t kbytes = o->queue_bytes / 1024;
+    int fetch_wait_ms = tl_kafka_conf_get(conf, "fetch.wait.max.ms") ? 0 : o->fetch_wait_ms;
 
     if (tl_rdkafka_set(rd, "group.id", o->group, err) || tl_rdkafka_set(rd, "client.id", o->client_id, err) ||
         tl_rdkafka_set(rd, "enable.auto.offset.store", "false", err) ||
@@ -323,6 +325,7 @@ static int set_own(rd_kafka_conf_t *rd, const struct tl_consumer_options *o, str
         tl_rdkafka_set_int(rd, "fetch.message.max.bytes", 1024 * 1024, err) ||
         tl_rdkafka_set_int(rd, "fetch.max.bytes", TL_MESSAGE_MAX, err) ||
         tl_rdkafka_set_int(rd, "receive.message.max.bytes", 2 * TL_MESSAGE_MAX + 4096, err) ||
+        (fetch_wait_ms && tl_rdkafka_set_int(rd, "fetch.wait.max.ms", fetch_wait_ms, err)) ||
         tl_rdkafka_set(rd, "fetch.error.backoff.ms", "100", err))
         return -1;
     /* Before 2.2 a full queue is looked at again after a second: queue_bytes is to hold that much work. */
@@ -346,7 +349,7 @@ struct tl_consumer *tl_consumer_new(const struct tl_kafka_conf *conf,
     c->events = *events;
     c->from_stored = options->from_stored;
     rd = tl_rdkafka_conf(conf, log, err);
-    if (!rd || set_own(rd, options, err)) {
+    if (!rd || set_own(rd, conf, options, err)) {
         if (rd)
             rd_kafka_conf_destroy(rd);
         free(c);

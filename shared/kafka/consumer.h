@@ -51,6 +51,12 @@ struct tl_consumer_options {
     const char *client_id;
     size_t queue_bytes; /* fetched ahead, for each queue */
     /*
+     * How long the broker waits for messages before it answers a fetch without any; 0: librdkafka's own. Each fetch names
+     * all partitions, and what is asked of the same broker meanwhile waits behind it. fetch.wait.max.ms in the
+     * configuration goes first.
+     */
+    int fetch_wait_ms;
+    /*
      * Where a partition begins. True: at the offset that was stored in Kafka, else at its first message.
      * False: behind what is there; the caller reads the position from where it keeps it, and says so when the
      * partition is assigned or seeks. A position that is not

@@ -15,7 +15,9 @@
 #include "coordinatord/pipeline/member.h"
 #include "shared/base/clock.h"
 
-enum { WITHIN_MS = 30000, PARTITIONS = 2 };
+enum { WITHIN_MS = 30000, PARTITIONS = 2, TRIES = 5, LARGE = 1000 };
+
+static const char large[] = "large"; /* a tenant with so many partitions, whose topics are never made */
 
 struct fixture {
     rd_kafka_t *rk;
@@ -25,11 +27,18 @@ struct fixture {
     struct tenant_info tenant; /* "a", from which the others are made */
 };
 
-/* The positions of the lanes that there are now. */
+struct lane_seen {
+    char position[TL_POSITION_NAME_MAX + 1]; /* "": none */
+    bool runs;                               /* its worker has had a turn with it */
+};
+
+/* The lanes that there are now. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static char lanes[16][TL_POSITION_NAME_MAX + 1];
-static int drains;
+static struct lane_seen lanes[16];
+static int drains; /* of lanes that ran */
+static int added;  /* lanes, ever */
+static _Atomic bool at_work;
 
 static int count_open(struct worker *w, struct tl_error *err)
 {
@@ -51,12 +60,13 @@ static int lane_added(struct worker *w, struct lane *lane, int64_t *begin, struc
     (void)begin;
     (void)err;
     pthread_mutex_lock(&mutex);
-    while (lanes[i][0])
+    while (lanes[i].position[0])
         i++;
-    snprintf(lanes[i], sizeof lanes[i], "%s", lane->position);
+    snprintf(lanes[i].position, sizeof lanes[i].position, "%s", lane->position);
+    added++;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);
-    lane->state = lanes[i];
+    lane->state = &lanes[i];
     return 0;
 }
 
@@ -64,14 +74,14 @@ static void lane_removed(struct worker *w, struct lane *lane)
 {
     (void)w;
     pthread_mutex_lock(&mutex);
-    *(char *)lane->state = '\0';
+    *(struct lane_seen *)lane->state = (struct lane_seen){0};
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);
 }
 
 static bool quiet(const struct worker *w)
 {
-    return !w->lanes; /* so that each has a thread, which is to be drained */
+    return !w->lanes || !atomic_load(&at_work); /* so that each has a thread, which is to be drained */
 }
 
 static void on_message(struct worker *w, struct lane *lane, const struct tl_message *m)
@@ -90,15 +100,19 @@ static void on_lost(struct worker *w, struct lane *lane, const struct tl_error *
 
 static int idle(struct worker *w)
 {
-    (void)w;
+    pthread_mutex_lock(&mutex);
+    for (struct lane *l = w->lanes; l; l = l->next)
+        ((struct lane_seen *)l->state)->runs = true;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
     return 5;
 }
 
 static void drain(struct worker *w)
 {
-    (void)w;
     pthread_mutex_lock(&mutex);
-    drains++;
+    for (struct lane *l = w->lanes; l; l = l->next)
+        drains += ((struct lane_seen *)l->state)->runs;
     pthread_mutex_unlock(&mutex);
 }
 
@@ -135,7 +149,8 @@ static int setup(void **state)
     char text[200];
 
     memset(lanes, 0, sizeof lanes);
-    drains = 0;
+    drains = added = 0;
+    atomic_store(&at_work, true);
     if (!f || rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", text, sizeof text) != RD_KAFKA_CONF_OK)
         return -1;
     f->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
@@ -170,7 +185,7 @@ static int teardown(void **state)
     rd_kafka_destroy(f->rk);
     free(f);
     for (size_t i = 0; i < TL_ARRAY_LEN(lanes); i++)
-        if (lanes[i][0])
+        if (lanes[i].position[0])
             return -1;
     return 0;
 }
@@ -185,12 +200,14 @@ static void tell(struct fixture *f, const char *const *names, const int64_t *epo
         assert_int_equal(tenant_info_copy(&list.item[i], &f->tenant, &err), 0);
         snprintf(list.item[i].name, sizeof list.item[i].name, "%s", names[i]);
         list.item[i].epoch = epochs[i];
+        if (strcmp(names[i], large) == 0)
+            list.item[i].partitions = LARGE;
     }
     member_tell(f->member, &list);
     assert_int_equal(list.n, 0);
 }
 
-/* Waits until the lanes are those, PARTITIONS of each. */
+/* Waits until the lanes are those, PARTITIONS of each, and all of them run. */
 static void await(const char *const *positions, size_t n)
 {
     struct timespec end = tl_clock_after(WITHIN_MS);
@@ -200,18 +217,30 @@ static void await(const char *const *positions, size_t n)
         size_t due = 0, all = 0;
 
         for (size_t i = 0; i < TL_ARRAY_LEN(lanes); i++) {
-            all += lanes[i][0] != '\0';
+            all += lanes[i].position[0] != '\0';
             for (size_t p = 0; p < n; p++)
-                due += strcmp(lanes[i], positions[p]) == 0;
+                due += lanes[i].runs && strcmp(lanes[i].position, positions[p]) == 0;
         }
         if (due == n * PARTITIONS && all == due)
             break;
         if (pthread_cond_clockwait(&changed, &mutex, CLOCK_MONOTONIC, &end) != ETIMEDOUT)
             continue;
         pthread_mutex_unlock(&mutex);
-        fail_msg("%zu lanes, %zu of them due, where %zu are", all, due, n * PARTITIONS);
+        fail_msg("%zu lanes, %zu of them due and at work, where %zu are", all, due, n * PARTITIONS);
     }
     pthread_mutex_unlock(&mutex);
+}
+
+/* How many lanes have been drained since it was asked last. */
+static int take_drains(void)
+{
+    int n;
+
+    pthread_mutex_lock(&mutex);
+    n = drains;
+    drains = 0;
+    pthread_mutex_unlock(&mutex);
+    return n;
 }
 
 /* Tenants come and go; the topics of the second one are made only when it is followed already. */
@@ -221,7 +250,6 @@ static void test_follows(void **state)
     static const int64_t epochs[] = {1, 1};
     static const char *const topics[] = {"tload.a.raw-input", "tload.b.raw-input"};
     struct fixture *f = *state;
-    int drained;
 
     tell(f, names, epochs, 1);
     await(topics, 1);
@@ -230,14 +258,67 @@ static void test_follows(void **state)
     await(topics, 2);
     tell(f, names + 1, epochs, 1);
     await(topics + 1, 1);
-    pthread_mutex_lock(&mutex);
-    drained = drains;
-    pthread_mutex_unlock(&mutex);
-    assert_true(drained <= PARTITIONS); /* of the one that went, as far as they ran, and nobody else */
     tell(f, NULL, NULL, 0);
     await(NULL, 0);
     tell(f, names, epochs, 2);
     await(topics, 2);
+}
+
+/*
+ * What leaves has its lanes until it is drained, and nobody else is drained. A rebalance of librdkafka's own may come
+ * between and take the lanes away: then it is done again.
+ */
+static void test_drains(void **state)
+{
+    static const char *const names[] = {"a", "b"};
+    static const int64_t epochs[] = {1, 1};
+    static const char *const topics[] = {"tload.a.raw-input", "tload.b.raw-input"};
+    struct fixture *f = *state;
+    int n = 0;
+
+    assert_int_equal(rd_kafka_mock_topic_create(f->cluster, topics[1], PARTITIONS, 1), 0);
+    for (int i = 0; i < TRIES && n < PARTITIONS; i++) {
+        tell(f, names, epochs, 2);
+        await(topics, 2);
+        take_drains();
+        tell(f, names + 1, epochs, 1);
+        await(topics + 1, 1);
+        n = take_drains();
+        assert_true(n <= PARTITIONS);
+    }
+    assert_int_equal(n, PARTITIONS);
+}
+
+static void await_added(int n)
+{
+    struct timespec end = tl_clock_after(WITHIN_MS);
+    int seen;
+
+    pthread_mutex_lock(&mutex);
+    while (added < n && pthread_cond_clockwait(&changed, &mutex, CLOCK_MONOTONIC, &end) != ETIMEDOUT)
+        ;
+    seen = added;
+    pthread_mutex_unlock(&mutex);
+    assert_true(seen >= n);
+}
+
+/*
+ * With many more partitions than before, or many fewer, another consumer takes over, which waits longer or shorter for each
+ * fetch: seen by the lanes, which come anew.
+ */
+static void test_outgrown(void **state)
+{
+    static const char *const names[] = {"a", large};
+    static const int64_t epochs[] = {1, 1};
+    struct fixture *f = *state;
+
+    atomic_store(&at_work, false);
+    tell(f, names, epochs, 1);
+    await_added(PARTITIONS);
+    tell(f, names, epochs, 2);
+    await_added(2 * PARTITIONS);
+    tell(f, names, epochs, 1);
+    await_added(3 * PARTITIONS);
 }
 
 /* A tenant that was made anew begins with what it is known by now, and nothing of the old one goes on beside it. */
@@ -259,6 +340,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_follows, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_drains, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_outgrown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_epoch, setup, teardown),
     };
 
