@@ -6,7 +6,8 @@ Rounds of all groups of runs, one group after the other, so that what disturbs t
 them; what counts is the median, and ratios of medians. Nothing is asserted but that the rows have arrived.
 
 --only      these groups (--list shows them)
---full      also what takes long: five and ten times the rows, a fifth of them rejected; pgloader and Connect in each round
+--full      also what takes long: five and ten times the rows, a fifth of them rejected; many tenants that do nothing;
+            pgloader and Connect in each round
 --peers     also Kafka Connect, which Maven fetches
 --results   write tests/bench/RESULTS.md, too
 
@@ -25,7 +26,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.dont_write_bytecode = True
 
-from tests.bench import connect, fairness, loads, peers, report, scaling  # noqa: E402, the path comes first
+from tests.bench import connect, fairness, idle, loads, peers, report, scaling  # noqa: E402, the path comes first
 from tests.bench.data import Data  # noqa: E402
 from tests.bench.measure import Results  # noqa: E402
 from tests.bench.services import TIMEOUT, Services  # noqa: E402
@@ -51,8 +52,9 @@ GROUPS = {
     "uploads": scaling.uploads,
     "fairness": fairness.neighbours,
     "rejected": loads.rejected,
+    "idle": idle.idle,
 }
-ONLY_FULL = {"rejected"}
+ONLY_FULL = {"rejected", "idle"}
 # So slow beside the others that one round has to do, unless everything is measured.
 ONCE = {"pgloader", "connect"}
 ONLY_PEERS = {"connect"}

@@ -6,6 +6,7 @@ from typing import Callable
 
 LARGEST = 64  # tload's megabytes
 MEGA = 1e6
+MIB = 1 << 20
 
 # Each measurement and the command, as it is typed.
 RUNS = {
@@ -35,6 +36,7 @@ RUNS = {
     "uploads/": "N × tload upload at the same time into one table, together half of the rows",
     "fairness/alone": "tload upload ten.csv of a tenant that is alone, embedded sink, from start to exit",
     "fairness/beside": "… beside others' 30 uploads at once, locked table, data sink that never answers, and endless tload alter",
+    "idle/": "so many tenants of 4 partitions that do nothing, embedded sink, 30 s",
     "rejected/": "tload upload of N times the rows, a fifth of which is rejected",
 }
 
@@ -96,6 +98,15 @@ def largest_tload(results, _rows):
     return max(values) / MEGA if values else None
 
 
+def more_memory(over, under, tenants):
+    """Of each of so many tenants more, in megabytes."""
+    def value(results, _rows):
+        a, b = results.median(over, "memory_mib"), results.median(under, "memory_mib")
+        return (a - b) * MIB / MEGA / tenants if a is not None and b is not None else None
+
+    return value
+
+
 GOALS = (
     Goal("into PostgreSQL, empty table, beside psql \\copy", True, 1.3, "×", ratio("postgresql/empty", "psql/copy")),
     Goal("… nothing compressed", True, 1.3, "×", ratio("uncompressed/empty", "psql/copy")),
@@ -122,4 +133,6 @@ GOALS = (
     Goal("… embedded sink", True, 0.3, "s", figure_of("latency/ten-rows-sqlite", "seconds")),
     Goal("a small upload beside others' flood, locked sink and broken sink: later by at most", True, 1.0, "s",
          later("fairness/beside", "fairness/alone")),
+    Goal("memory of an idle coordinatord, a tenant more", True, 1.0, "MB", more_memory("idle/100", "idle/1", 99)),
+    Goal("processor of an idle coordinatord with 100 tenants", True, 1.0, "%", figure_of("idle/100", "cpu_percent")),
 )

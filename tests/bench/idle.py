@@ -30,6 +30,8 @@ from tests.lib.tenants import Tenants, parked  # noqa: E402
 
 START_SECONDS = 600
 SETTLE_SECONDS = 15
+SECONDS = 30
+MANY = 100  # of the group
 MIB = 1 << 20
 
 
@@ -57,9 +59,9 @@ def watch(pid, seconds, perf):
     return measure.cpu(pid) - before
 
 
-def run(services, number, options):
+def run(services, number, seconds=SECONDS, postgresql=False, perf=None):
     """The figures for so many tenants."""
-    url = services.postgres.url if options.postgresql else None
+    url = services.postgres.url if postgresql else None
     settings = {"kafka": {"max_partitions": 1000000}, "coordinator": {"log_level": "info"}}
     with services.daemon(url, settings=settings) as daemon:
         pid = daemon.coordinator.process.pid
@@ -71,18 +73,24 @@ def run(services, number, options):
         # The roles make their consumers anew for so many partitions, some seconds after the last tenant came.
         time.sleep(SETTLE_SECONDS)
         parked(pid, START_SECONDS)
-        used = watch(pid, options.seconds, options.perf)
+        used = watch(pid, seconds, perf)
         figures = {
             "served_s": served,
             "memory_mib": pss(pid) / MIB,
             "threads": len(os.listdir(f"/proc/{pid}/task")),
             "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
             "cpu_s": used,
-            "cpu_percent": 100 * used / options.seconds,
+            "cpu_percent": 100 * used / seconds,
         }
-        if options.postgresql:
+        if postgresql:
             figures["connections"] = connections(services)
         return figures
+
+
+def idle(bench):
+    """A group of bench.py."""
+    for number in (1, MANY):
+        bench.add(f"idle/{number}", **run(bench.services, number))
 
 
 def interrupted(number, _frame):
@@ -92,7 +100,7 @@ def interrupted(number, _frame):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tenants", default="1,100,500")
-    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--seconds", type=int, default=SECONDS)
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--perf", metavar="FILE")
     options = parser.parse_args()
@@ -101,7 +109,7 @@ def main():
     services = Services()
     try:
         for number in map(int, options.tenants.split(",")):
-            figures = run(services, number, options)
+            figures = run(services, number, options.seconds, options.postgresql, options.perf)
             print(f"{number:5} tenants  " + "  ".join(f"{k} {v:.2f}" for k, v in figures.items()), flush=True)
     finally:
         services.close()
