@@ -14,6 +14,7 @@ from tests.torture.oracle import Difference
 
 STOP_SECONDS = 5  # within which coordinatord has to end by SIGTERM
 ROLES = "control,validate,sink,errors"
+WORKER = re.compile(r"(vali|sink|erro)/")
 LANES = re.compile(r" (?:(validate): (\S+ \[\d+\]) is ours|(sink|errors): (\S+ \[\d+\]) goes on at)")
 
 # What a process may have more, when all is over, than when it was new and had nothing to do.
@@ -33,12 +34,18 @@ CALM_SECONDS = 10  # within which what is on its way ends
 SHIM = BUILD / "tests/torture/iofault.so"
 
 
-def use_of(process):
-    """What MORE names. Threads, pipes and sockets of a client of Kafka go with its brokers, so they are left out."""
-    pid, names, targets = process.pid, [], []
+def threads_of(pid):
+    """Their names."""
+    names = []
     for thread in os.listdir(f"/proc/{pid}/task"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/task/{thread}/comm", encoding="utf-8") as f:
             names.append(f.read().strip())
+    return names
+
+
+def use_of(process):
+    """What MORE names. Threads, pipes and sockets of a client of Kafka go with its brokers, so they are left out."""
+    pid, names, targets = process.pid, threads_of(process.pid), []
     for descriptor in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(FileNotFoundError):
             targets.append(os.readlink(f"/proc/{pid}/fd/{descriptor}"))
@@ -194,8 +201,12 @@ class Daemon:
         """That it was ever at work on: role and partition."""
         return {tuple(filter(None, found)) for found in LANES.findall(self.coordinator.log)}
 
+    def workers(self):
+        """The threads of roles that have something to do, or have had just now: those of the others park."""
+        return [name for name in threads_of(self.process.pid) if WORKER.match(name)]
+
     def note_first_use(self):
-        """It is new, and at rest."""
+        """It is new, and at rest: all of its workers are parked."""
         self.first = use_of(self.process)
 
     def allowance(self, connections):
@@ -217,5 +228,6 @@ class Daemon:
             if not much or os.environ.get("SANITIZE"):
                 return
             if time.monotonic() > deadline:
-                raise Difference(f"{self.name}, when all is over: {'; '.join(much)}; at first it had {self.first}, now {now}")
+                raise Difference(f"{self.name}, when all is over: {'; '.join(much)}; at first it had {self.first}, now {now}: "
+                                 f"{sorted(threads_of(self.process.pid))}")
             time.sleep(0.1)

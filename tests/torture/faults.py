@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can go wrong, drawn from a seed: when, what, to whom, for how long. Several at a time."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from tests.lib.process import ROOT
+from tests.torture.tenancy import TOPICS
 
 FAILPOINTS = ROOT / "shared/base/failpoints.def"
 
@@ -16,8 +18,8 @@ FAILPOINTS = ROOT / "shared/base/failpoints.def"
 SESSION = (7.0, 13.0)
 TAKEOVER_SECONDS = 20
 
-VALIDATED = "tload.default.validated-input"
-VALIDATED_IS_OURS = re.compile(rf"{re.escape(VALIDATED)} \[(\d+)\] is ours")
+VALIDATED = "validated-input"
+VALIDATED_IS_OURS = re.compile(rf"{re.escape(TOPICS + VALIDATED)} \[(\d+)\] is ours")
 
 # Where it stands still. Behind its begin it would have the whole file of SQLite to itself.
 ZOMBIES = ("sink.before_begin:1", "sink.before_begin:3")
@@ -66,15 +68,35 @@ def duration(rng, kind, long):
     return rng.uniform(0.0, 3)
 
 
+# The tenant moves to the other Kafka; they are drawn apart from the others.
+MOVES = {"move": 1}
+MOVE_SECONDS = 25  # for those before it: a move waits for whoever sends
+HIT_SECONDS = 10
+MOVE_STEPS = ("before_topics", "after_topics", "before_switch", "after_switch", "before_cleared")
+
 # Of a sink that is a server.
 SERVER_KINDS = {"stop_server": 2, "end_connections": 2, "sink_cut": 2, "sink_stall": 2, "sink_delay": 1, "lose_commit": 3}
-ALL_KINDS = {**KINDS, **SERVER_KINDS}
+ALL_KINDS = {**KINDS, **SERVER_KINDS, **MOVES}
+
+
+def draw_moves(rng, seconds, count):
+    moves = []
+    for _ in range(count):
+        how = rng.choice(("", "kill", "kill", "back", "lock", "lock", "step", "step", "step"))
+        if how == "step":
+            how = f"move.{rng.choice(MOVE_STEPS)}:1"
+        moves.append(Fault(rng.uniform(0.05, 1) * seconds, "move", rng.randrange(1000), rng.choice((0, 0.1, rng.uniform(0, 3))), how))
+        if how == "lock":
+            moves[-1].for_s += 2
+    return moves
 
 
 def draw(rng, seconds, count, sink, only=None, long=False):
     """only: of this kind alone."""
+    if only == "move":
+        return sorted(draw_moves(rng, seconds, 2 + count % 3), key=lambda f: f.at_s)
     points = failpoints()
-    kinds = [only] if only else list(KINDS if sink == "sqlite" else ALL_KINDS)
+    kinds = [only] if only else list(KINDS if sink == "sqlite" else {**KINDS, **SERVER_KINDS})
     schedule = []
     for _ in range(count):
         kind = rng.choices(kinds, [ALL_KINDS[k] for k in kinds])[0]
@@ -91,6 +113,8 @@ def draw(rng, seconds, count, sink, only=None, long=False):
         elif kind == "storm":
             fault.detail = rng.choice(("sink", "validate", "sink,validate,errors"))
         schedule.append(fault)
+    if not only and rng.random() < 0.4:
+        schedule += draw_moves(rng, seconds, rng.randrange(1, 4))
     return sorted(schedule, key=lambda f: f.at_s)
 
 
@@ -103,6 +127,7 @@ class Tormentor:
         self.threads = []
         self.storms = 0
         self.disk_lock = threading.Lock()
+        self.moves = any(f.kind in MOVES for f in schedule)
 
     def begin(self, fault):
         thread = threading.Thread(target=self.run, args=(fault,), daemon=True)
@@ -269,12 +294,14 @@ class Tormentor:
 
     def all_applied(self, partitions):
         """Of what is in these: so nobody holds a lock either."""
+        tenancy = self.world.tenancy
+        topic = tenancy.topic(VALIDATED)
         try:
-            ends = self.world.kafka.end_offsets(VALIDATED, self.world.partitions)
+            ends = tenancy.site.kafka.end_offsets(topic, self.world.partitions)
             there = self.world.sink.offsets()
         except (AssertionError, OSError, subprocess.SubprocessError, *self.world.sink.busy):
             return False
-        return bool(ends) and all(there.get((VALIDATED, p), 0) == ends.get((VALIDATED, p)) for p in partitions)
+        return bool(ends) and all(there.get(tenancy.position(VALIDATED, p), 0) == ends.get((topic, p)) for p in partitions)
 
     def hungry(self, fault, what):
         def starve(d):
@@ -289,6 +316,45 @@ class Tormentor:
 
     def little_memory(self, fault):
         return self.hungry(fault, "memory")
+
+    # --- the tenant
+
+    def move(self, fault):
+        """To the other Kafka, one after the other. Somebody may be killed meanwhile, or nothing be applied, or it is taken back."""
+        tenancy = self.world.tenancy
+        with tenancy.lock:
+            if not self.until(self.tenant_rests, MOVE_SECONDS):
+                return self.miss(fault, "the last one has not ended")
+            if fault.detail.startswith("move."):
+                return self.move_and_end_at(fault, self.world.daemons[0])
+            with self.world.sink.locked() if fault.detail == "lock" else contextlib.nullcontext():
+                tenancy.move()
+                self.last(fault)
+            outcome = f"to {tenancy.home}"
+            if fault.detail == "kill":
+                outcome += f", {self.kill_daemon(fault)}"
+            elif fault.detail == "back" and tenancy.stay():
+                outcome = f"stays at {tenancy.home}"
+            return outcome
+
+    def tenant_rests(self):
+        self.world.revive(self.world.daemons[0])
+        return self.world.tenancy.at_rest()
+
+    def move_and_end_at(self, fault, control):
+        """Control ends by itself at a step of the move."""
+        with control.lock:
+            control.check_alive()
+            control.kill()
+            control.start(fault.detail)
+            process = control.process
+        self.world.tenancy.move()
+        outcome = f"to {self.world.tenancy.home}"
+        if not self.until(lambda: process.poll() is not None or self.world.tenancy.at_rest(), HIT_SECONDS):
+            return f"{outcome}, not hit yet"
+        self.last(fault)
+        self.world.revive(control)
+        return f"{outcome}, {'hit' if process.poll() is not None else 'not hit'}"
 
     # --- the disk
 
@@ -313,13 +379,19 @@ class Tormentor:
 
     # --- the others
 
+    def site(self, fault):
+        """Whose turn it is: where the tenant lives; the other one more rarely, and only if it ever moves there."""
+        tenancy = self.world.tenancy
+        return tenancy.elsewhere if self.moves and fault.target % 3 == 0 else tenancy.site
+
     def on_kafka(self, fault, what):
-        if not self.world.kafka.lock.acquire(blocking=False):
+        kafka = self.site(fault).kafka
+        if not kafka.lock.acquire(blocking=False):
             return self.miss(fault, "Kafka has another fault")
         try:
-            what(self.world.kafka)
+            what(kafka)
         finally:
-            self.world.kafka.lock.release()
+            kafka.lock.release()
         return ""
 
     def kill_kafka(self, fault):
@@ -376,20 +448,21 @@ class Tormentor:
         self.last(fault)
         proxy.delay_s = 0
 
-    def proxy_cut(self, _fault):
-        self.cut(self.world.proxy)
+    def proxy_cut(self, fault):
+        self.cut(self.site(fault).proxy)
 
     def proxy_refuse(self, fault):
-        self.world.proxy.refuses = True
-        self.world.proxy.cut()
+        proxy = self.site(fault).proxy
+        proxy.refuses = True
+        proxy.cut()
         self.last(fault)
-        self.world.proxy.refuses = False
+        proxy.refuses = False
 
     def proxy_delay(self, fault):
-        self.delay(fault, self.world.proxy)
+        self.delay(fault, self.site(fault).proxy)
 
     def proxy_stall(self, fault):
-        self.stall(fault, self.world.proxy)
+        self.stall(fault, self.site(fault).proxy)
 
     def front_cut(self, fault):
         """The way to control; every second time the next change is made there, and its answer is lost."""

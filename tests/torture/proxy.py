@@ -1,12 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A proxy on loopback that misbehaves when told to: cuts, refuses, delays, stops forwarding, loses answers.
 
-It stands before a TCP port or a Unix socket, and listens at the same kind.
+It stands before a TCP port or a Unix socket, and listens at the same kind. One before a Kafka can ask somebody whether a
+topic may be deleted: if not, that connection ends before the request gets there.
 """
 
 import asyncio
 import os
+import struct
 import threading
+
+DELETE_TOPICS = 20  # of Kafka's protocol
+
+
+class Requests:
+    """Finds where requests of Kafka's protocol begin: a size of four bytes, which does not count itself, then what is asked."""
+
+    def __init__(self):
+        self.head = b""
+        self.skip = 0
+
+    def feed(self, data):
+        """What is asked by the requests that begin in the next bytes of the stream."""
+        asked, at = [], 0
+        while at < len(data):
+            if self.skip:
+                step = min(self.skip, len(data) - at)
+                self.skip -= step
+                at += step
+                continue
+            step = min(6 - len(self.head), len(data) - at)
+            self.head += data[at : at + step]
+            at += step
+            if len(self.head) == 6:
+                size, what = struct.unpack(">ih", self.head)
+                asked.append(what)
+                self.head, self.skip = b"", size - 2
+        return asked
 
 
 class Proxy:
@@ -18,6 +48,7 @@ class Proxy:
         self.delay_s = 0.0
         self.refuses = False
         self.swallow = None  # bytes of a request whose answer is lost, with the connection
+        self.may_delete = None  # whether a topic may be, asked in a thread; connections from before this was set are not looked at
         self._loop = asyncio.new_event_loop()
         self._writers = set()
         self._tasks = set()
@@ -90,7 +121,7 @@ class Proxy:
             if not self.refuses:
                 there_reader, there = await self._connect()
                 self._writers.add(there)
-                link = {"lost": False}
+                link = {"lost": False, "requests": Requests() if self.may_delete else None}
                 pumps = [
                     self._loop.create_task(self._pump(reader, there, link, True)),
                     self._loop.create_task(self._pump(there_reader, writer, link, False)),
@@ -109,6 +140,10 @@ class Proxy:
                     self._writers.discard(end)
                     end.transport.abort()
 
+    async def _allowed(self):
+        may_delete = self.may_delete
+        return not may_delete or await self._loop.run_in_executor(None, may_delete)
+
     async def _pump(self, reader, writer, link, asks):
         while True:
             data = await reader.read(65536)
@@ -116,6 +151,8 @@ class Proxy:
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
             if not data:
+                return
+            if asks and link["requests"] and DELETE_TOPICS in link["requests"].feed(data) and not await self._allowed():
                 return
             if asks and self.swallow and self.swallow in data:
                 link["lost"] = True

@@ -33,8 +33,9 @@ from tests.torture import oracle  # noqa: E402
 from tests.torture.faults import ALL_KINDS, Tormentor, draw  # noqa: E402
 from tests.torture.oracle import Difference, Model  # noqa: E402
 from tests.torture.sinks import SqliteSink  # noqa: E402
+from tests.torture.sites import Cluster  # noqa: E402
 from tests.torture.workload import Workload  # noqa: E402
-from tests.torture.world import Cluster, World  # noqa: E402
+from tests.torture.world import World  # noqa: E402
 
 PATIENCE = 60
 SINKS = ("sqlite", "postgresql")
@@ -98,12 +99,19 @@ class Run:
     def wait(self):
         deadline = time.monotonic() + scaled(self.patience)
         uploads = self.workload.uploads
+        ended_here = []
 
         def running():
             return [u for u in uploads if not u.loaded]
 
         def ended():
-            return self.world.all_alive() and not running()
+            if not self.world.all_alive():
+                return False
+            # They hold a move back, and that the others.
+            orphans = [u for u in uploads if u.loaded and not u.resumable and u not in ended_here]
+            ended_here.extend(orphans)
+            self.world.end_orphans(orphans)
+            return not running()
 
         def waiting():
             return "\n".join(
@@ -112,14 +120,18 @@ class Run:
             )
 
         self.until(deadline, ended, waiting)
-        self.world.end_orphans()
-        self.until(deadline, self.world.settled, lambda: f"offsets are {self.world.sink.offsets()}, not the topics' ends")
+        self.world.end_orphans(uploads)
+        self.until(deadline, self.world.settled, self.unsettled)
+
+    def unsettled(self):
+        return f"offsets are {self.world.sink.offsets()}, not the topics' ends; the tenant is {self.world.tenancy.look()}"
 
     def check(self):
         world = self.world
-        model = Model(world.raw_input(), self.workload.tables)
+        model = Model(world.tenancy.raw_input(), self.workload.tables)
         deadline = time.monotonic() + scaled(self.patience)
         self.until(deadline, lambda: world.settled() and self.caught_up(model), lambda: self.behind(model))
+        world.tenancy.check()
         for d in world.daemons:
             d.check_resources(self.connections)
         oracle.check_ledger(model, world.sink)
@@ -194,7 +206,8 @@ class Run:
         exits = " ".join(f"{u.id}:{u.process.exit}" for u in self.workload.uploads if u.process)
         return (
             f"{self.sink}, {self.faults} faults, {'four processes' if self.split else 'one process'}, "
-            f"{self.settings['kafka']['partitions']} partitions, {self.rows} rows, {self.twice} batches twice, "
+            f"{self.settings['kafka']['partitions']} partitions, "
+            f"{self.world.tenancy.epoch - 1} moves, {self.rows} rows, {self.twice} batches twice, "
             f"{self.world.watcher.samples} samples, {exits}"
         )
 

@@ -1,93 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run tortures: a Kafka and a coordinator behind proxies, a disk that may fail, uploads that are fed and gone on with."""
+"""What a run tortures: Kafkas and a coordinator behind proxies, a disk that may fail, uploads that are fed and gone on with."""
 
 import collections
 import http.client
 import json
 import os
-import re
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 
 from tests.lib.harness import Coordinator
-from tests.lib.kafka import SERVICE, Kafka
-from tests.lib.postgres import Postgres
-from tests.lib.process import BUILD, Process, free_port, gone, wait_until
+from tests.lib.process import BUILD, Process, wait_until
 from tests.torture.daemon import Daemon, Disk
 from tests.torture.oracle import FINAL, Difference
 from tests.torture.proxy import Proxy
-from tests.torture.recorder import Recorder
-from tests.torture.sinks import PostgresSink
+from tests.torture.sites import SITES
+from tests.torture.tenancy import RAW, Tenancy
 from tests.torture.watch import Watcher
 from tests.torture.workload import COLUMNS
 
-RAW = "tload.default.raw-input"
 TEMPORARY, REFUSED = 5, 2  # exit statuses of tload
 STARTS = 300  # of one upload, at most
-
-
-class ProxiedKafka(Kafka):
-    """A Kafka whose clients are sent to a proxy. `address` is the proxy's; the tests' own reading goes there as well."""
-
-    def __init__(self, directory, proxy_port):
-        super().__init__(directory)
-        self.proxy_port = proxy_port
-        self.lock = threading.Lock()
-
-    def start(self, port=None):
-        command = [SERVICE, "start", self.dir, "--advertise", str(self.proxy_port)]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=300, check=True)
-        self.direct = done.stdout.decode().strip()
-        self.address = f"127.0.0.1:{self.proxy_port}"
-        return self
-
-    def end_offsets(self, topic, partitions):
-        asked = [word for p in range(partitions) for word in ("-t", f"{topic}:{p}:-1")]
-        found = re.findall(r"\[(\d+)\] offset (\d+)", self.kcat("-Q", *asked).decode())
-        return {(topic, int(p)): int(offset) for p, offset in found}
-
-
-class Cluster:
-    """One Kafka, one PostgreSQL and their proxies for all runs of a process."""
-
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="tload-torture-kafka-")
-        port = free_port()
-        self.kafka = ProxiedKafka(os.path.join(self.dir, "kafka"), port).start()
-        self.proxy = Proxy(port, int(self.kafka.direct.rsplit(":", 1)[1])).start()
-        self.postgres = self.postgres_proxy = None  # started when first asked for
-
-    def postgres_sink(self, name, connections):
-        if not self.postgres:
-            self.postgres = Postgres(os.path.join(self.dir, "postgres")).start()
-            self.postgres_proxy = Proxy(free_port(), self.postgres.port).start()
-        return PostgresSink(self.postgres, name, connections, self.postgres_proxy)
-
-    def heal(self):
-        self.proxy.heal()
-        if not gone(self.kafka.pid()):
-            self.kafka.resume()
-        else:
-            self.kafka.start()
-
-    def clean(self):
-        """As if it were new."""
-        self.heal()
-        self.kafka.purge()
-
-    def stop(self):
-        try:
-            self.kafka.resume()
-        except (OSError, IndexError):
-            pass
-        self.kafka.stop()
-        self.proxy.stop()
-        if self.postgres:
-            self.postgres.stop()
-            self.postgres_proxy.stop()
 
 
 class World:
@@ -100,8 +34,8 @@ class World:
         self.stopping = threading.Event()
         self.feeders = []
         self.runs = 0
-        self.kafka, self.proxy = cluster.kafka, cluster.proxy
         self.cluster = cluster
+        self.tenancy = Tenancy(self)
         self.place = os.path.join(directory, "c")
         os.mkdir(self.place)
         self.disk = Disk(directory, os.path.join(self.place, "state"))
@@ -112,7 +46,6 @@ class World:
         names = ["control", "validate", "sink", "errors"] if split else ["coordinatord"]
         self.daemons = [self.daemon(n, n if split else None) for n in names]
         self.extra = []
-        self.recorder = None
         self.watcher = Watcher(self)
 
     def daemon(self, name, roles, more=None):
@@ -120,7 +53,8 @@ class World:
         settings = {section: {**keys, **(more or {}).get(section, {})} for section, keys in self.settings.items()}
         if roles and "control" not in roles:
             settings.setdefault("coordinator", {})["control"] = "unix:" + self.front.here
-        return Daemon(Coordinator(self.place, self.kafka.address, settings, roles, name), self.disk)
+        first = self.cluster.sites[SITES[0]].kafka
+        return Daemon(Coordinator(self.place, first.address, settings, roles, name), self.disk)
 
     @property
     def control(self):
@@ -131,11 +65,16 @@ class World:
         return self.daemons[2] if len(self.daemons) > 1 else self.daemons[0]
 
     def start(self):
+        self.tenancy.record()
         for d in self.daemons:
             d.start()
         wait_until(self.ready, 40, "coordinatord to be ready")
-        wait_until(lambda: RAW in self.kafka.topics(), what="the topics")
-        self.recorder = Recorder(self.kafka, RAW).start()
+        wait_until(lambda: RAW in self.tenancy.site.kafka.topics(), what="the topics")
+        for name in SITES[1:]:
+            where = {"bootstrap.servers": self.cluster.sites[name].kafka.address}
+            answer = self.control.http("POST", "/v1/clusters", {"cluster": name, "max_partitions": 100, "kafka": where})
+            if answer.status != 201:
+                raise Difference(f"cluster {name} is answered {answer.status}: {answer.body!r}")
         for table in self.workload.tables:
             self.tload("define-table", table.name, *COLUMNS, *(["--key", "id"] if table.keyed else []))
         self.sink.guard()
@@ -143,6 +82,7 @@ class World:
             if table.refuses:
                 self.sink.refuse(table)
         wait_until(self.shared_out, 40, "all partitions to be somebody's")
+        wait_until(lambda: not any(d.workers() for d in self.daemons), 40, "all workers to park")
         for d in self.daemons:
             d.note_first_use()
 
@@ -223,6 +163,7 @@ class World:
             self.await_tload(upload)
             if upload.process.exit != TEMPORARY or self.known(upload):
                 break
+            self.stopping.wait(0.25)
 
     def await_tload(self, upload, failpoint=None):
         stopped_at = None
@@ -288,11 +229,11 @@ class World:
         except Exception as e:  # noqa: BLE001
             self.blame(e)
 
-    def end_orphans(self):
-        """Uploads whose sender was killed and can't be gone on with are ended as a user would."""
-        # Control may have met its failpoint late, and be starting again.
-        wait_until(lambda: self.all_alive() and self.ready(), 40, "coordinatord to be ready")
-        for upload in self.workload.uploads:
+    def end_orphans(self, uploads):
+        """Those of these whose sender was killed and can't be gone on with are ended as a user would."""
+        for upload in uploads:
+            # Control may have met its failpoint late, and be starting again.
+            wait_until(lambda: self.all_alive() and self.ready(), 40, "coordinatord to be ready")
             if upload.resumable or upload.process.exit in (0, 3):
                 continue
             status = self.upload_object(upload)
@@ -343,9 +284,19 @@ class World:
             d.check_alive()
         return True
 
+    def revive(self, d):
+        """If it has ended as it might, and nobody is about to start it."""
+        if d.lock.acquire(blocking=False):
+            try:
+                d.check_alive()
+            finally:
+                d.lock.release()
+
     def settled(self):
-        """All that was written was applied."""
+        """The tenant is where it should be, and all that was written was applied."""
         self.all_alive()
+        if not self.tenancy.at_rest():
+            return False
         try:
             # In this order: what is owed was owed when its offset was passed.
             offsets, owed = self.sink.offsets(), self.sink.owed()
@@ -354,14 +305,16 @@ class World:
         if owed:
             return False
         for kind in ("validated-input", "import-error"):
-            for where, end in self.kafka.end_offsets(f"tload.default.{kind}", self.partitions).items():
-                if end != offsets.get(where, 0):
+            ends = self.tenancy.site.kafka.end_offsets(self.tenancy.topic(kind), self.partitions)
+            for (_, partition), end in ends.items():
+                if end != offsets.get(self.tenancy.position(kind, partition), 0):
                     return False
         return True
 
     def sent_twice(self):
-        """Batches that stand in validated-input more than once."""
-        out = self.kafka.kcat("-C", "-t", "tload.default.validated-input", "-o", "beginning", "-e", "-q", "-J").decode(errors="replace")
+        """Batches that stand in validated-input more than once, where the tenant lives now."""
+        topic = self.tenancy.topic("validated-input")
+        out = self.tenancy.site.kafka.kcat("-C", "-t", topic, "-o", "beginning", "-e", "-q", "-J").decode(errors="replace")
         seen = collections.Counter()
         for line in out.splitlines():
             m = json.loads(line)
@@ -372,10 +325,6 @@ class World:
 
     def place_of_errors(self):
         return os.path.join(self.place, "state")
-
-    def raw_input(self):
-        """All that was ever in it."""
-        return self.recorder.read({p: end for (_, p), end in self.kafka.end_offsets(RAW, self.partitions).items()})
 
     def errors_of(self, upload):
         return [json.loads(line) for line in self.tload("--json", "errors", upload.id).stdout.splitlines()]
@@ -397,7 +346,6 @@ class World:
                 d.process.kill()
         for feeder in self.feeders:
             feeder.join(10)
-        if self.recorder:
-            self.recorder.stop()
+        self.tenancy.stop()
         self.front.stop()
         self.sink.end()
