@@ -223,17 +223,49 @@ static void begin_all(struct tl_consumer *c, rd_kafka_topic_partition_list_t *li
     rd_kafka_topic_partition_list_destroy(begun);
 }
 
+/*
+ * Whose messages go nowhere else any more; NULL: there is no such queue. A partition whose topic is deleted is forgotten
+ * by librdkafka (2.0.2) when it is given up, along with what is in its queue, words to itself among it that name the
+ * partition: neither would ever go, and rd_kafka_destroy() would wait for them.
+ */
+static rd_kafka_queue_t *take_back(struct tl_consumer *c, const rd_kafka_topic_partition_t *tp)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
+
+    if (queue)
+        rd_kafka_queue_forward(queue, NULL);
+    return queue;
+}
+
+static void empty(rd_kafka_queue_t *queue)
+{
+    rd_kafka_message_t *m;
+
+    while ((m = rd_kafka_consume_queue(queue, 0)) != NULL)
+        rd_kafka_message_destroy(m);
+    rd_kafka_queue_destroy(queue);
+}
+
 static void stop_all(struct tl_consumer *c, const rd_kafka_topic_partition_list_t *list)
 {
+    int n = list ? list->cnt : 0;
+    rd_kafka_queue_t **queues = calloc((size_t)n + 1, sizeof(rd_kafka_queue_t *));
     rd_kafka_resp_err_t code;
 
-    if (c->events.revoking && list && list->cnt)
+    if (c->events.revoking && n)
         c->events.revoking(c->events.app);
-    for (int i = 0; list && i < list->cnt; i++)
+    for (int i = 0; i < n; i++) {
         c->events.revoked(c->events.app, list->elems[i].topic, list->elems[i].partition);
+        if (queues)
+            queues[i] = take_back(c, &list->elems[i]);
+    }
     code = rd_kafka_assign(c->rk, NULL);
     if (code)
         tl_warn(c->log, "kafka", "unassign: %s", rd_kafka_err2str(code));
+    for (int i = 0; queues && i < n; i++)
+        if (queues[i])
+            empty(queues[i]);
+    free(queues);
 }
 
 /*
