@@ -509,6 +509,9 @@ static void *member_main(void *arg)
         }
         pause_for(m, ANEW_MS);
     }
+    /* Whoever frees it may be asking control for what is new, for long. */
+    control_api_free(m->control);
+    m->control = NULL;
     atomic_store(&m->ended, true);
     return NULL;
 }
