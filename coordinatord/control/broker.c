@@ -283,6 +283,12 @@ static int broker_committed(struct broker *b, const char *group, const char *top
     return b->committed ? tl_committed_get(b->committed, topic, partition, timeout_ms, next, err) : -1;
 }
 
+static int broker_forget(struct broker *b, const char *group, const char *topic, int32_t partitions,
+                         int timeout_ms, struct tl_error *err)
+{
+    return need_admin(b, err) < 0 ? -1 : tl_admin_forget(b->admin, group, topic, partitions, timeout_ms, err);
+}
+
 static int broker_limits(struct broker *b, const char *topic, int timeout_ms, struct tl_topic_limits *out,
                          struct tl_error *err)
 {
@@ -314,6 +320,7 @@ const struct broker_ops broker_kafka = {
     .write_all = broker_write_all,
     .pending = broker_pending,
     .committed = broker_committed,
+    .forget = broker_forget,
     .limits = broker_limits,
     .trim = broker_trim,
 };

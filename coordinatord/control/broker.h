@@ -52,6 +52,9 @@ struct broker_ops {
     /* The offset that the group committed, -1 for none. Always the same group. */
     int (*committed)(struct broker *b, const char *group, const char *topic, int32_t partition,
                      int timeout_ms, int64_t *next, struct tl_error *err);
+    /* Forgets what the group committed of the topic. TL_E_CONFLICT: somebody in the group still reads it. */
+    int (*forget)(struct broker *b, const char *group, const char *topic, int32_t partitions, int timeout_ms,
+                  struct tl_error *err);
     int (*limits)(struct broker *b, const char *topic, int timeout_ms, struct tl_topic_limits *out,
                   struct tl_error *err);
     /* Deletes what stands before the offset, if that is at least `worth` records. */

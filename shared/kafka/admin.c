@@ -78,9 +78,10 @@ static rd_kafka_AdminOptions_t *options_new(struct tl_admin *a, rd_kafka_admin_o
 
 /*
  * The answer to the one request that is under way; NULL with *err when there is none, or it failed as a
- * whole.
+ * whole. fine: a failure that the caller takes for none.
  */
-static rd_kafka_event_t *wait_for(struct tl_admin *a, const char *what, int timeout_ms, struct tl_error *err)
+static rd_kafka_event_t *wait_for_or(struct tl_admin *a, const char *what, rd_kafka_resp_err_t fine,
+                                     int timeout_ms, struct tl_error *err)
 {
     /* The request ends by itself at timeout_ms; its event must be taken off the queue in any case. */
     rd_kafka_event_t *event = rd_kafka_queue_poll(a->queue, timeout_ms + 1000);
@@ -89,7 +90,7 @@ static rd_kafka_event_t *wait_for(struct tl_admin *a, const char *what, int time
         tl_fail(err, TL_E_UNAVAILABLE, "%s: no answer from Kafka within %d ms", what, timeout_ms);
         return NULL;
     }
-    if (rd_kafka_event_error(event)) {
+    if (rd_kafka_event_error(event) && rd_kafka_event_error(event) != fine) {
         tl_rdkafka_fail(err, rd_kafka_event_error(event), what, rd_kafka_event_error_string(event));
         if (err->code == TL_E_TIMEOUT)
             err->code = TL_E_UNAVAILABLE;
@@ -97,6 +98,11 @@ static rd_kafka_event_t *wait_for(struct tl_admin *a, const char *what, int time
         return NULL;
     }
     return event;
+}
+
+static rd_kafka_event_t *wait_for(struct tl_admin *a, const char *what, int timeout_ms, struct tl_error *err)
+{
+    return wait_for_or(a, what, RD_KAFKA_RESP_ERR_NO_ERROR, timeout_ms, err);
 }
 
 /* The first of the topics that failed otherwise than by being there (or not) already. */
@@ -303,6 +309,52 @@ int tl_admin_trim(struct tl_admin *a, const char *topic, int32_t partition, int6
     code = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event))->elems[0].err;
     rd_kafka_event_destroy(event);
     return code ? tl_rdkafka_fail(err, code, topic, NULL) : 0;
+}
+
+static int check_forgotten(const rd_kafka_group_result_t *result, const char *topic, struct tl_error *err)
+{
+    const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(result);
+    rd_kafka_resp_err_t code = rd_kafka_error_code(rd_kafka_group_result_error(result));
+
+    for (int i = 0; !code && list && i < list->cnt; i++)
+        code = list->elems[i].err;
+    if (!code)
+        return 0;
+    tl_rdkafka_fail(err, code, topic, NULL);
+    if (code == RD_KAFKA_RESP_ERR_GROUP_SUBSCRIBED_TO_TOPIC)
+        err->code = TL_E_CONFLICT;
+    return -1;
+}
+
+int tl_admin_forget(struct tl_admin *a, const char *group, const char *topic, int32_t partitions,
+                    int timeout_ms, struct tl_error *err)
+{
+    rd_kafka_AdminOptions_t *o = options_new(a, RD_KAFKA_ADMIN_OP_DELETECONSUMERGROUPOFFSETS, timeout_ms);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+    rd_kafka_DeleteConsumerGroupOffsets_t *request;
+    const rd_kafka_group_result_t **results;
+    rd_kafka_event_t *event;
+    size_t count;
+    int rc = 0;
+
+    rd_kafka_topic_partition_list_add_range(list, topic, 0, partitions - 1);
+    request = rd_kafka_DeleteConsumerGroupOffsets_new(group, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (o)
+        rd_kafka_DeleteConsumerGroupOffsets(a->rk, &request, 1, o, a->queue);
+    rd_kafka_DeleteConsumerGroupOffsets_destroy(request);
+    if (!o)
+        return tl_fail_nomem(err);
+    rd_kafka_AdminOptions_destroy(o);
+    event = wait_for_or(a, "forgetting offsets", RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND, timeout_ms, err);
+    if (!event)
+        return -1;
+    results = rd_kafka_DeleteConsumerGroupOffsets_result_groups(
+        rd_kafka_event_DeleteConsumerGroupOffsets_result(event), &count);
+    for (size_t i = 0; !rd_kafka_event_error(event) && i < count && !rc; i++)
+        rc = check_forgotten(results[i], topic, err);
+    rd_kafka_event_destroy(event);
+    return rc;
 }
 
 int tl_admin_watermarks(struct tl_admin *a, const char *topic, int32_t partition, int timeout_ms,

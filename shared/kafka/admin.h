@@ -57,6 +57,12 @@ int tl_admin_topic_limits(struct tl_admin *a, const char *topic, int timeout_ms,
 /* First offset that is still there, and the next to be written. */
 int tl_admin_watermarks(struct tl_admin *a, const char *topic, int32_t partition, int timeout_ms,
                         int64_t *low, int64_t *high, struct tl_error *err) TL_MUST_CHECK;
+/*
+ * Forgets where the group stands in all partitions of the topic. TL_E_CONFLICT: somebody in the group still reads it, and
+ * might commit again. That there is no such group is fine.
+ */
+int tl_admin_forget(struct tl_admin *a, const char *group, const char *topic, int32_t partitions,
+                    int timeout_ms, struct tl_error *err) TL_MUST_CHECK;
 /* Returns when the brokers know them no more; that one was not there is fine. */
 int tl_admin_delete_topics(struct tl_admin *a, const char *const *names, size_t n, int timeout_ms,
                            struct tl_error *err) TL_MUST_CHECK;

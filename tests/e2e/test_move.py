@@ -80,6 +80,16 @@ class Moves(TestCase):
         self.load("orders", "e", 5000, 10, 4)
         self.assertEqual(self.select("select count(*) from orders where qty=4 and note is null"), [(10,)])
 
+    def test_where_an_earlier_life_was_read_to_does_not_count(self):
+        """Kafka forgets that when it deletes a topic, but not if the broker ends then, or a member commits once more."""
+        raw = "tload.acme.raw-input"
+        self.west.create(raw, PARTITIONS)
+        for partition in range(PARTITIONS):
+            self.west.commit("tload-validate", raw, partition, 5)
+        self.tload("tenant", "move", "acme", "--to", "west")
+        self.load("orders", "a", 1, 1000, 1)
+        self.assertEqual(self.select("select count(*) from orders"), [(1000,)])
+
     def test_refused(self):
         self.call("POST", "/v1/clusters", {"cluster": "small", "max_partitions": 5,
                                            "kafka": {"bootstrap.servers": self.own_kafka().address}})

@@ -14,7 +14,8 @@ from tests.lib.process import ROOT, gone, scaled, wait_until
 
 SERVICE = ROOT / "tests/services/kafka"
 
-LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, SETTINGS = 16, 19, 20, 21, 32
+OFFSET_COMMIT, FIND_COORDINATOR, LIST_GROUPS, CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, SETTINGS = 8, 10, 16, 19, 20, 21, 32
+COORDINATOR_NOT_READY = (14, 15, 16)
 CREATE_PARTITIONS, DELETE_GROUPS, ALTER_SETTINGS = 37, 42, 44
 
 
@@ -172,6 +173,22 @@ class Kafka:
         groups = [g for g in self.groups() if re.match(pattern, g)]
         if groups:
             self._request(DELETE_GROUPS, 0, _array(_text(g) for g in groups))
+
+    def commit(self, group, topic, partition, offset):
+        """For a group that nobody is in."""
+        body = _text(group) + struct.pack(">i", -1) + _text("") + struct.pack(">q", -1)
+        body += _array([_text(topic) + _array([struct.pack(">iq", partition, offset) + _text("")])])
+
+        def committed():
+            # Asking makes the topic that groups are kept in.
+            self._request(FIND_COORDINATOR, 0, _text(group))
+            answer = self._request(OFFSET_COMMIT, 2, body)
+            (error,) = struct.unpack_from(">h", answer, len(answer) - 2)
+            if error not in (0, *COORDINATOR_NOT_READY):
+                raise AssertionError(f"no offset can be committed for group {group}: Kafka's error {error}")
+            return error == 0
+
+        wait_until(committed, what=f"group {group} to be served")
 
     def groups(self):
         answer = self._request(LIST_GROUPS, 0, b"")

@@ -48,6 +48,7 @@ static struct {
     struct fake_message message[FAKE_MESSAGES];
     size_t nmessages;
     const char *pending; /* the topic that has a message nobody has used; NULL none */
+    bool still_read;     /* by somebody of the group whose offsets are to be forgotten */
     bool sink_there;
     bool sink_broken;
     const char *hangs; /* the tenant whose sink does not answer; NULL none */
@@ -271,6 +272,20 @@ static int fake_committed(struct broker *b, const char *group, const char *topic
     return fake_kafka(b, err);
 }
 
+static int fake_forget(struct broker *b, const char *group, const char *topic, int32_t partitions,
+                       int timeout_ms, struct tl_error *err)
+{
+    bool read;
+
+    (void)group;
+    (void)partitions;
+    (void)timeout_ms;
+    FAKE(read = fake.still_read);
+    if (read)
+        return tl_fail(err, TL_E_CONFLICT, "%s is still read", topic);
+    return fake_kafka(b, err);
+}
+
 static int fake_limits(struct broker *b, const char *topic, int timeout_ms, struct tl_topic_limits *out,
                        struct tl_error *err)
 {
@@ -281,8 +296,8 @@ static int fake_limits(struct broker *b, const char *topic, int timeout_ms, stru
 }
 
 static const struct broker_ops fake_broker = {
-    fake_broker_open, fake_broker_close, fake_make_topics, fake_delete_topics, fake_survey,
-    fake_write_all,   fake_pending,      fake_committed,   fake_limits,        fake_trim,
+    fake_broker_open, fake_broker_close, fake_make_topics, fake_delete_topics, fake_survey, fake_write_all,
+    fake_pending,     fake_committed,    fake_forget,      fake_limits,        fake_trim,
 };
 
 static bool fake_hangs(const char *tenant)

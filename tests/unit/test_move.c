@@ -128,6 +128,19 @@ static void test_a_stream_is_waited_for(void **state)
     await_moved(f, 2);
 }
 
+static void test_waits_for_who_reads_an_earlier_life(void **state)
+{
+    struct fixture *f = *state;
+
+    to_move(f);
+    FAKE(fake.still_read = true);
+    ask_only(f, "POST", MOVE, "{\"cluster\":\"west\"}", 202);
+    await_text(f, TENANTS "/a", "waiting", RAW " is still read");
+    expect_text(f, TENANTS "/a", "cluster", "default");
+    FAKE(fake.still_read = false);
+    await_moved(f, 2);
+}
+
 static void test_taken_back(void **state)
 {
     struct fixture *f = *state;
@@ -169,6 +182,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_waits_for_what_is_on_its_way, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_sender_goes_on_there, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_stream_is_waited_for, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_waits_for_who_reads_an_earlier_life, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(test_taken_back, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_crash, fixture_setup, fixture_teardown),
     };
