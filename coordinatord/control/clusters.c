@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The clusters that there are: found, started, stopped, and shown. How they come and go is in cluster_admin.c. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,13 +84,25 @@ void cluster_insert(struct control *c, struct cluster *cl)
     atomic_store(at, cl); /* whoever walks the list meets it whole, or not yet */
 }
 
+/* Else it would have the name of the thread that starts it, which may be one that serves requests. */
+static int start_thread(pthread_t *thread, const char *what, void *(*run)(void *cluster), struct cluster *cl)
+{
+    char name[16];
+    int rc = pthread_create(thread, NULL, run, cl);
+
+    snprintf(name, sizeof name, "%s@%.10s", what, cl->name);
+    if (rc == 0)
+        pthread_setname_np(*thread, name);
+    return rc;
+}
+
 int cluster_start(struct cluster *cl, struct tl_error *err)
 {
-    int rc = pthread_create(&cl->keeper, NULL, keeper_run, cl);
+    int rc = start_thread(&cl->keeper, "keep", keeper_run, cl);
 
     cl->keeper_runs = rc == 0;
     if (rc == 0)
-        rc = pthread_create(&cl->trimmer, NULL, trim_run, cl);
+        rc = start_thread(&cl->trimmer, "trim", trim_run, cl);
     cl->trimmer_runs = cl->keeper_runs && rc == 0;
     return rc == 0 ? 0 : tl_fail_errno(err, rc, "a thread");
 }
