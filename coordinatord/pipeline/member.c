@@ -344,9 +344,8 @@ static void take_told(struct member *m)
 /* ------------------------------------------------------------------ the consumer fits the number of partitions */
 
 /*
- * How long a fetch is to wait for messages, in ms. It names all partitions, again and again while nothing comes: with
- * hundreds of them that would be what an idle process is busy with. But a partition that is new has to wait until the
- * fetch before it has ended, and so has whatever else the broker is asked for.
+ * How long a fetch waits for messages, in ms. It names all partitions: with hundreds of them that would be what an idle
+ * process is busy with. But what is new has to wait for the end of the fetch before it.
  */
 static int fetch_wait(const struct member *m)
 {
@@ -499,12 +498,12 @@ static void *member_main(void *arg)
         if (!m->consumer && open_consumer(m, &err)) {
             tl_error_log(o->log, o->ops->name, "cluster %s: %s", m->cluster, err.text);
         } else {
-            int rc = serve(m, &err);
+            bool grows = serve(m, &err) == 0;
 
-            if (rc)
+            if (!grows)
                 tl_error_log(o->log, o->ops->name, "cluster %s: begins anew: %s", m->cluster, err.text);
             close_consumer(m);
-            if (rc == 0)
+            if (grows)
                 continue;
         }
         pause_for(m, ANEW_MS);
