@@ -396,6 +396,13 @@ struct pass {
 /* Returns whether the pass may go on: after a failure that has to do with one thing alone it does. */
 bool pass_note(struct pass *p, const struct tl_error *err);
 void pass_set_tenant(struct pass *p, struct tenant *t, bool ready, bool broken, const char *trouble);
+/*
+ * Topics of a tenant's names may have been there before, and been deleted a moment ago. Where a group stood in them goes
+ * with them only in time: not when that broker ends, nor when a member that leaves commits once more. A validator
+ * that began there would pass messages over; so that is forgotten before anybody reads the new ones. TL_E_CONFLICT:
+ * somebody still reads the old ones.
+ */
+int pass_forget_earlier(struct pass *p, const struct tenant *t, struct tl_error *err) TL_MUST_CHECK;
 /* move.c: tenants that are being moved, from or to the cluster, or were. False: the pass may not go on. *busy: the next
  * one is to come soon. */
 bool pass_moves(struct pass *p, bool *busy);

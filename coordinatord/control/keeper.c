@@ -71,12 +71,36 @@ static int store_ready(struct control *c, struct tenant *t, struct tl_error *err
     return rc;
 }
 
+int pass_forget_earlier(struct pass *p, const struct tenant *t, struct tl_error *err)
+{
+    enum { FORGET_MS = 3000 };
+
+    return p->c->options.broker->forget(p->broker, TL_GROUP_PREFIX "validate", t->topic[TL_TOPIC_RAW_INPUT],
+                                        t->partitions, FORGET_MS, err);
+}
+
+/* Whether its topics were never ready, and others of the same names were. */
+static bool is_made_again(struct control *c, const struct tenant *t)
+{
+    bool again;
+
+    control_lock(c);
+    again = t->state == TENANT_PREPARING && t->epoch > 1;
+    control_unlock(c);
+    return again;
+}
+
 static int make_topics(struct pass *p, struct tenant *t, struct tl_error *err)
 {
     TL_FAILPOINT(CONTROL_BEFORE_TOPICS);
     if (p->c->options.broker->make_topics(p->broker, t->name, t->partitions, TOPICS_MS, err) < 0)
         return -1;
     p->spoke = true;
+    if (is_made_again(p->c, t) && pass_forget_earlier(p, t, err) < 0) {
+        /* Whoever still reads it is about to hear that it is gone. */
+        err->code = err->code == TL_E_CONFLICT ? TL_E_AGAIN : err->code;
+        return -1;
+    }
     TL_FAILPOINT(CONTROL_AFTER_TOPICS);
     return store_ready(p->c, t, err);
 }

@@ -134,17 +134,6 @@ static int check_empty(struct pass *p, const struct tenant *t, struct tl_error *
     return 0;
 }
 
-/*
- * Topics of these names may have been there before, and been deleted a moment ago. Where a group stood in them goes with
- * them only in time: not when that broker ends, nor when a member that leaves commits once more. A validator that
- * began there would pass messages over. Nobody reads the new ones yet.
- */
-static int forget_earlier(struct pass *p, const struct tenant *t, struct tl_error *err)
-{
-    return p->c->options.broker->forget(p->broker, validators, t->topic[TL_TOPIC_RAW_INPUT], t->partitions,
-                                        CALL_MS, err);
-}
-
 /* By the keeper of the cluster that it moves to. */
 static int make_there(struct pass *p, struct tenant *t, struct tl_error *err)
 {
@@ -153,7 +142,7 @@ static int make_there(struct pass *p, struct tenant *t, struct tl_error *err)
 
     TL_FAILPOINT(MOVE_BEFORE_TOPICS);
     if (c->options.broker->make_topics(p->broker, t->name, t->partitions, TOPICS_MS, err) < 0 ||
-        check_empty(p, t, err) < 0 || forget_earlier(p, t, err) < 0)
+        check_empty(p, t, err) < 0 || pass_forget_earlier(p, t, err) < 0)
         return -1;
     p->spoke = true;
     TL_FAILPOINT(MOVE_AFTER_TOPICS);

@@ -198,6 +198,10 @@ class OneCluster(Tenants):
         refused = self.tload("--tenant", "a", "define-table", "t", "id int", "v text", "--key", "id", exit=2)
         self.assertIn("of an earlier tenant", refused.stderr)
         self.assertEqual(self.count("a"), 4)
+        # Its topics have the names of the old ones, and are read from their first message on.
+        self.tload("--tenant", "a", "define-table", "u", "id int", "v text", "--key", "id")
+        self.tload("--tenant", "a", "upload", path, "--table", "u")
+        self.assertEqual(self.query("select count(*) from u", tenant="a"), [(4,)])
 
     def test_name_is_asked_for(self):
         self.start()

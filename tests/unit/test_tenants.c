@@ -204,8 +204,13 @@ static void test_remove(void **state)
     assert_int_equal(fake_partitions("here:9092", "tload.a.raw-input"), 0);
     expect_number(f, CLUSTERS "/default", "free", 12);
 
-    /* Made again it is another, which has nothing of it. */
+    /* Made again it is another, which has nothing of it, and waits until nobody reads the old topics any more. */
+    FAKE(fake.still_read = true);
     make_tenant(f, "a", 1, 201);
+    expect_text(f, TENANTS "/a", "state", "preparing");
+    expect_text(f, TENANTS "/a", "waiting", "tload.a.raw-input is still read");
+    FAKE(fake.still_read = false);
+    await_text(f, TENANTS "/a", "state", "ready");
     expect_number(f, TENANTS "/a", "epoch", 2);
     a = ask(f, "GET", TENANTS "/a/uploads", NULL, 200);
     assert_int_equal(json_array_size(json_object_get(a.json, "uploads")), 0);
