@@ -167,6 +167,9 @@ static int broker_delete_topics(struct broker *b, const char *tenant, int timeou
         tl_topic_name((enum tl_topic)i, tl_str(tenant), names[i]);
         list[i] = names[i];
     }
+    /* It would take topics that are made again under these names for the old ones, with as many partitions. */
+    tl_producer_free(b->producer);
+    b->producer = NULL;
     return need_admin(b, err) < 0 ? -1
                                   : tl_admin_delete_topics(b->admin, list, TL_TOPIC_COUNT, timeout_ms, err);
 }
