@@ -15,7 +15,8 @@ enum {
     START_RETRY_MS = 20,
     START_AGAIN_MS = 2000, /* what could not be asked is asked again */
     MISSING_FIRST_MS = 50, /* the same of topics that are not there yet */
-    MISSING_MAX_MS = 2000
+    MISSING_MAX_MS = 2000,
+    DESTROY_WITHIN_MS = 2000
 };
 
 /* ------------------------------------------------------------------ where partitions begin */
@@ -56,20 +57,6 @@ static int32_t leader_of(const struct tl_metadata *m, const rd_kafka_topic_parti
         if (topic->partitions[p].id == tp->partition)
             return topic->partitions[p].leader;
     return -2;
-}
-
-static int by_partition(const void *a, const void *b)
-{
-    const rd_kafka_topic_partition_t *x = a, *y = b;
-    int order = strcmp(x->topic, y->topic);
-
-    return order ? order : (x->partition > y->partition) - (x->partition < y->partition);
-}
-
-/* The list is sorted. */
-static bool has_partition(const rd_kafka_topic_partition_list_t *list, const rd_kafka_topic_partition_t *tp)
-{
-    return list->cnt && bsearch(tp, list->elems, (size_t)list->cnt, sizeof *tp, by_partition);
 }
 
 /*
@@ -158,7 +145,7 @@ static void tell_waiting(struct tl_consumer *c, const rd_kafka_topic_partition_l
     for (int i = 0; i < c->given->cnt; i++) {
         const rd_kafka_topic_partition_t *tp = &c->given->elems[i];
 
-        if (strcmp(told, tp->topic) == 0 || has_partition(begun, tp))
+        if (strcmp(told, tp->topic) == 0 || tl_partitions_have(begun, tp))
             continue;
         told = tp->topic;
         c->events.waits(c->events.app, tp->topic, tp->partition, why->text);
@@ -175,6 +162,8 @@ static void begin(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list, 
     rd_kafka_topic_partition_list_t *taken = rd_kafka_topic_partition_list_new(list->cnt);
     rd_kafka_resp_err_t code;
 
+    rd_kafka_topic_partition_list_sort(list, NULL, NULL);
+    tl_left_release(&c->left, list);
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_topic_partition_t *tp = &list->elems[i];
 
@@ -223,49 +212,19 @@ static void begin_all(struct tl_consumer *c, rd_kafka_topic_partition_list_t *li
     rd_kafka_topic_partition_list_destroy(begun);
 }
 
-/*
- * Whose messages go nowhere else any more; NULL: there is no such queue. A partition whose topic is deleted is forgotten
- * by librdkafka (2.0.2) when it is given up, along with what is in its queue, words to itself among it that name the
- * partition: neither would ever go, and rd_kafka_destroy() would wait for them.
- */
-static rd_kafka_queue_t *take_back(struct tl_consumer *c, const rd_kafka_topic_partition_t *tp)
-{
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(c->rk, tp->topic, tp->partition);
-
-    if (queue)
-        rd_kafka_queue_forward(queue, NULL);
-    return queue;
-}
-
-static void empty(rd_kafka_queue_t *queue)
-{
-    rd_kafka_message_t *m;
-
-    while ((m = rd_kafka_consume_queue(queue, 0)) != NULL)
-        rd_kafka_message_destroy(m);
-    rd_kafka_queue_destroy(queue);
-}
-
 static void stop_all(struct tl_consumer *c, const rd_kafka_topic_partition_list_t *list)
 {
-    int n = list ? list->cnt : 0;
-    rd_kafka_queue_t **queues = calloc((size_t)n + 1, sizeof(rd_kafka_queue_t *));
     rd_kafka_resp_err_t code;
 
-    if (c->events.revoking && n)
+    if (c->events.revoking && list && list->cnt)
         c->events.revoking(c->events.app);
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; list && i < list->cnt; i++) {
         c->events.revoked(c->events.app, list->elems[i].topic, list->elems[i].partition);
-        if (queues)
-            queues[i] = take_back(c, &list->elems[i]);
+        tl_left_add(&c->left, c->rk, &list->elems[i]);
     }
     code = rd_kafka_assign(c->rk, NULL);
     if (code)
         tl_warn(c->log, "kafka", "unassign: %s", rd_kafka_err2str(code));
-    for (int i = 0; queues && i < n; i++)
-        if (queues[i])
-            empty(queues[i]);
-    free(queues);
 }
 
 /*
@@ -284,7 +243,7 @@ static void begin_rest(struct tl_consumer *c, rd_kafka_topic_partition_list_t *l
     }
     rd_kafka_topic_partition_list_sort(begun, NULL, NULL);
     for (int i = 0; i < list->cnt; i++)
-        if (!has_partition(begun, &list->elems[i]))
+        if (!tl_partitions_have(begun, &list->elems[i]))
             rd_kafka_topic_partition_list_add(rest, list->elems[i].topic, list->elems[i].partition);
     now = can_begin(c, rest, &why);
     if (now->cnt) {
@@ -503,6 +462,7 @@ int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err)
         tl_consumer_say(c, m);
     if (m)
         rd_kafka_message_destroy(m);
+    tl_left_tidy(&c->left);
     if (c->missing && c->wanted && tl_clock_ms() >= c->missing_again)
         look_for_topics(c);
     /* All go to the workers' queues; one that does not would be lost without a trace. */
@@ -533,14 +493,18 @@ int tl_consumer_close(struct tl_consumer *c, struct tl_error *err)
 
 void tl_consumer_free(struct tl_consumer *c)
 {
+    struct tl_log *log;
+
     if (!c)
         return;
+    log = c->log;
+    tl_left_end(&c->left);
     rd_kafka_queue_destroy(c->own);
-    rd_kafka_destroy(c->rk);
     free_list(c->wanted);
     free_list(c->subscribed);
     forget_given(c);
-    free(c);
+    if (!tl_rdkafka_destroy(c->rk, DESTROY_WITHIN_MS, c))
+        tl_warn(log, "kafka", "a consumer that has left its group can't be cleared away yet");
 }
 
 static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t partition, int64_t offset)

@@ -31,6 +31,12 @@ void tl_rdkafka_set_if_known(rd_kafka_conf_t *rd, const char *name, const char *
  */
 rd_kafka_t *tl_rdkafka_consumer(rd_kafka_conf_t *rd, void *opaque, struct tl_error *err);
 
+/*
+ * rd_kafka_destroy, which in 2.0.2 may wait for ever when a topic of the client was deleted. False: it was not over within
+ * within_ms, and goes on in a thread of its own. owned: what the client's callbacks need; freed when it is over.
+ */
+bool tl_rdkafka_destroy(rd_kafka_t *rk, int within_ms, void *owned);
+
 /* Fills err from a librdkafka error; fatal says that the client can't go on. Returns -1. */
 int tl_rdkafka_fail(struct tl_error *err, rd_kafka_resp_err_t code, const char *what, const char *detail);
 

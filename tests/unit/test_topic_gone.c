@@ -90,7 +90,7 @@ static void test_leaves(void **state)
     struct tl_consumer_options options = {
         .group = "g", .client_id = "test", .queue_bytes = 1 << 20, .from_stored = true};
     struct tl_kafka_conf conf;
-    struct tl_log log;
+    static struct tl_log log; /* a client that is not cleared away in time keeps it */
     struct tl_error err;
     struct tl_message m;
     int64_t until = tl_clock_ms() + WITHIN_MS;
