@@ -26,7 +26,7 @@ check-docs: all $(BUILD)/tests/docs/tload-docs ## manual pages, completions and 
 
 .PHONY: check-e2e
 check-e2e: all $(BENCH_PROGRAMS) ## end-to-end tests, on a real Kafka
-	tests/run.py -j 3 tests/e2e
+	tests/run.py -j 4 tests/e2e
 
 # The unit tests, and those end-to-end modules that say SANITIZERS = {...} fits them.
 .PHONY: check-asan
