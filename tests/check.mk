@@ -13,7 +13,7 @@ SANITIZED_TSAN := BUILD=$(BUILD)/tsan SANITIZE=thread
 
 .PHONY: check
 check: ## everything: lint, docs, unit and end-to-end tests, then again under the sanitizers
-	tests/tools/check lint check-docs check-unit check-e2e check-torture check-histories check-asan check-tsan
+	+tests/tools/check lint check-docs check-unit check-e2e check-torture check-histories check-asan check-tsan
 
 .PHONY: check-unit
 check-unit: $(UNIT_PROGRAMS) $(REPLAY_PROGRAMS) ## unit tests, seconds; a PostgreSQL is started for those of its sink
