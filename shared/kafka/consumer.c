@@ -16,7 +16,7 @@ enum {
     START_AGAIN_MS = 2000, /* what could not be asked is asked again */
     MISSING_FIRST_MS = 50, /* the same of topics that are not there yet */
     MISSING_MAX_MS = 2000,
-    DESTROY_WITHIN_MS = 2000
+    DESTROY_WITHIN_MS = 500
 };
 
 /* ------------------------------------------------------------------ where partitions begin */

@@ -6,7 +6,6 @@ import signal
 
 from tests.lib.harness import TestCase, wait_until
 
-SANITIZERS = {"tsan"}
 PARTITIONS = 2
 TENANT = ("--tenant", "acme")
 STEPS = ("before_topics", "after_topics", "before_switch", "after_switch", "before_cleared")
