@@ -52,6 +52,13 @@ void cli_note(const struct cli *cli, const char *fmt, ...)
     va_end(ap);
 }
 
+int cli_check_terminal(const char *asks, struct tl_error *err)
+{
+    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
+        return 0;
+    return tl_fail(err, TL_E_USAGE, "%s, and there is no terminal to ask on: add '--yes'", asks);
+}
+
 /* What to do next, for errors whose text can't know it. */
 static const char *advice(const struct tl_error *err)
 {

@@ -29,5 +29,7 @@ int cli_main(int argc, char **argv);
 void cli_vsay(const char *fmt, va_list ap) TL_PRINTF(1, 0);
 /* A note on standard error, "tload: …"; nothing when quiet. */
 void cli_note(const struct cli *cli, const char *fmt, ...) TL_PRINTF(2, 3);
+/* That there is a terminal to ask on; TL_E_USAGE otherwise. asks: "drop-table asks before it does". */
+int cli_check_terminal(const char *asks, struct tl_error *err) TL_MUST_CHECK;
 
 #endif

@@ -63,7 +63,8 @@ int admin_run_show(struct cli *cli, enum admin what, const char *name, struct tl
     return rc;
 }
 
-int admin_rate(const char *text, int64_t *bytes, struct tl_error *err)
+/* Bytes a second: "500000", "64K", "10M", "1G" (1024 each). TL_E_USAGE. */
+static int read_rate(const char *text, int64_t *bytes, struct tl_error *err)
 {
     static const char units[] = "KMG";
     struct tl_str number = tl_str(text);
@@ -85,4 +86,17 @@ int admin_set_text(json_t *request, const char *member, const char *value, struc
 int admin_set_number(json_t *request, const char *member, int64_t value, struct tl_error *err)
 {
     return value >= 0 && json_object_set_new(request, member, json_integer(value)) ? tl_fail_nomem(err) : 0;
+}
+
+int admin_set_limits(json_t *request, const struct args *args, struct tl_error *err)
+{
+    const char *rate = args_text(args, "max-bytes");
+    int64_t bytes = -1;
+
+    if (rate && read_rate(rate, &bytes, err))
+        return -1;
+    return admin_set_number(request, "max_uploads", args_number(args, "max-uploads", -1), err) ||
+                   admin_set_number(request, "max_bytes_per_second", bytes, err)
+               ? -1
+               : 0;
 }

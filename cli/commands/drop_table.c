@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <unistd.h>
-
 #include "cli/cli.h"
 #include "cli/client/coordinator.h"
 
@@ -8,14 +6,6 @@ static const struct option options[] = {
     {.name = "yes", .letter = 'y', .kind = OPTION_FLAG, .help = "do not ask"},
     {.name = NULL},
 };
-
-static int check_terminal(struct tl_error *err)
-{
-    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
-        return 0;
-    return tl_fail(err, TL_E_USAGE,
-                   "drop-table asks before it does, and there is no terminal to ask on: add '--yes'");
-}
 
 static bool ask(const char *table, bool adopted)
 {
@@ -56,7 +46,7 @@ static int run(struct cli *cli, const struct args *args, struct tl_error *err)
     json_t *was = NULL;
     int rc;
 
-    if (!sure && check_terminal(err))
+    if (!sure && cli_check_terminal("drop-table asks before it does", err))
         return -1;
     c = coordinator_open(cli->settings, err);
     rc = c ? coordinator_table_get(c, table, 0, &was, err) : -1;

@@ -21,32 +21,18 @@ static const struct option options[] = {
      .kind = OPTION_TEXT,
      .arg = "URL",
      .help = "where its rejected rows go, instead of the coordinator's error store"},
-    {.name = "max-uploads",
-     .kind = OPTION_NUMBER,
-     .arg = "N",
-     .min = 0,
-     .max = 10000,
-     .help = "uploads that send at a time, the others wait for their turn; 0: no limit"},
-    {.name = "max-bytes",
-     .kind = OPTION_TEXT,
-     .arg = "RATE",
-     .help = "bytes a second that its uploads send together, with K, M or G behind; 0: no limit"},
+    ADMIN_LIMIT_OPTIONS,
     {.name = NULL},
 };
 
 static int fill(json_t *request, const struct args *args, struct tl_error *err)
 {
-    int64_t bytes = -1;
-
-    if (args_text(args, "max-bytes") && admin_rate(args_text(args, "max-bytes"), &bytes, err))
-        return -1;
     return admin_set_text(request, "tenant", args->operand[0], err) ||
                    admin_set_number(request, "partitions", args_number(args, "partitions", -1), err) ||
                    admin_set_text(request, "cluster", args_text(args, "cluster"), err) ||
                    admin_set_text(request, "sink", args_text(args, "sink"), err) ||
                    admin_set_text(request, "errors", args_text(args, "errors"), err) ||
-                   admin_set_number(request, "max_uploads", args_number(args, "max-uploads", -1), err) ||
-                   admin_set_number(request, "max_bytes_per_second", bytes, err)
+                   admin_set_limits(request, args, err)
                ? -1
                : 0;
 }

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <unistd.h>
-
 #include "cli/client/outcome.h"
 #include "cli/commands/admin.h"
 
@@ -8,14 +6,6 @@ static const struct option options[] = {
     {.name = "yes", .letter = 'y', .kind = OPTION_FLAG, .help = "do not ask"},
     {.name = NULL},
 };
-
-static int check_terminal(struct tl_error *err)
-{
-    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
-        return 0;
-    return tl_fail(err, TL_E_USAGE,
-                   "tenant remove asks for the name again, and there is no terminal to ask on: add '--yes'");
-}
 
 /* Whether the name was typed again, and nothing else. */
 static bool confirmed(const json_t *tenant, const char *name)
@@ -57,7 +47,7 @@ static int run(struct cli *cli, const struct args *args, struct tl_error *err)
     json_t *tenant = NULL;
     int rc;
 
-    if (!sure && check_terminal(err))
+    if (!sure && cli_check_terminal("tenant remove asks for the name again", err))
         return -1;
     c = coordinator_open(cli->settings, err);
     rc = c ? admin_get(c, ADMIN_TENANTS, name, &tenant, err) : -1;

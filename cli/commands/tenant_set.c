@@ -2,27 +2,13 @@
 #include "cli/commands/admin.h"
 
 static const struct option options[] = {
-    {.name = "max-uploads",
-     .kind = OPTION_NUMBER,
-     .arg = "N",
-     .min = 0,
-     .max = 10000,
-     .help = "uploads that send at a time, the others wait for their turn; 0: no limit"},
-    {.name = "max-bytes",
-     .kind = OPTION_TEXT,
-     .arg = "RATE",
-     .help = "bytes a second that its uploads send together, with K, M or G behind; 0: no limit"},
+    ADMIN_LIMIT_OPTIONS,
     {.name = NULL},
 };
 
 static int fill(json_t *request, const struct args *args, struct tl_error *err)
 {
-    int64_t bytes = -1;
-
-    if (args_text(args, "max-bytes") && admin_rate(args_text(args, "max-bytes"), &bytes, err))
-        return -1;
-    if (admin_set_number(request, "max_uploads", args_number(args, "max-uploads", -1), err) ||
-        admin_set_number(request, "max_bytes_per_second", bytes, err))
+    if (admin_set_limits(request, args, err))
         return -1;
     return json_object_size(request)
                ? 0
