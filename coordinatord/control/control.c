@@ -38,6 +38,16 @@ int control_answer(json_t *json, json_t **answer, struct tl_error *err)
     return json ? 0 : tl_fail_nomem(err);
 }
 
+json_t *control_time(int64_t wall_ms)
+{
+    char when[TL_CLOCK_TEXT];
+
+    if (wall_ms == 0)
+        return json_null();
+    tl_clock_text(wall_ms, when);
+    return json_string(when);
+}
+
 struct sink *control_open_sink(struct control *c, const struct tenant *t, int patience_ms,
                                struct tl_error *err)
 {

@@ -19,6 +19,8 @@
 
 /* The name of the cluster of the configuration, and of the tenant that there is from the first start. */
 #define CONTROL_DEFAULT "default"
+/* The consumer group of the validators. */
+#define CONTROL_VALIDATORS TL_GROUP_PREFIX "validate"
 
 enum {
     LIVE_BUCKETS = 256,
@@ -191,6 +193,8 @@ bool control_wait(struct control *c, pthread_cond_t *cond, int64_t deadline_ms);
 int control_running(struct control *c, struct tl_error *err) TL_MUST_CHECK;
 /* A JSON answer that could not be made. */
 int control_answer(json_t *json, json_t **answer, struct tl_error *err) TL_MUST_CHECK;
+/* A moment of the wall clock, null for 0; NULL when memory is short. */
+json_t *control_time(int64_t wall_ms);
 
 /*
  * tenants.c. The lists have those that are gone, too; with or without the lock:

@@ -75,7 +75,7 @@ int pass_forget_earlier(struct pass *p, const struct tenant *t, struct tl_error 
 {
     enum { FORGET_MS = 3000 };
 
-    return p->c->options.broker->forget(p->broker, TL_GROUP_PREFIX "validate", t->topic[TL_TOPIC_RAW_INPUT],
+    return p->c->options.broker->forget(p->broker, CONTROL_VALIDATORS, t->topic[TL_TOPIC_RAW_INPUT],
                                         t->partitions, FORGET_MS, err);
 }
 

@@ -20,8 +20,8 @@ static bool had_earlier(struct control *c, const struct tenant *t)
     return had;
 }
 
-/* NULL with TL_E_NOT_FOUND: nothing of it is there. */
-static struct sink *open_sink(struct control *c, const struct tenant *t, struct tl_error *err)
+/* *out NULL: there was no earlier life, or nothing of it is in the sink. */
+static int open_earlier(struct control *c, const struct tenant *t, struct sink **out, struct tl_error *err)
 {
     struct sink_conf conf = {
         .url = t->sink_url,
@@ -31,14 +31,16 @@ static struct sink *open_sink(struct control *c, const struct tenant *t, struct 
         .log = c->log,
         .stop = &c->stop,
     };
-    struct sink *sink = t->sink_ops->open(&conf, err);
 
-    if (!sink && err->code != TL_E_NOT_FOUND) {
-        if (tl_error_retriable(err))
-            err->code = TL_E_UNAVAILABLE;
-        tl_error_prefix(err, "the data sink can't be asked");
-    }
-    return sink;
+    *out = NULL;
+    if (!had_earlier(c, t))
+        return 0;
+    *out = t->sink_ops->open(&conf, err);
+    if (*out || err->code == TL_E_NOT_FOUND)
+        return 0;
+    if (tl_error_retriable(err))
+        err->code = TL_E_UNAVAILABLE;
+    return tl_error_prefix(err, "the data sink can't be asked");
 }
 
 static int check_table(struct control *c, const struct tenant *t, const struct tl_schema *there,
@@ -61,11 +63,10 @@ int leftover_check_table(struct control *c, const struct tenant *t, const char *
     struct sink *sink;
     int rc;
 
-    if (!had_earlier(c, t))
-        return 0;
-    sink = open_sink(c, t, err);
+    if (open_earlier(c, t, &sink, err) < 0)
+        return -1;
     if (!sink)
-        return err->code == TL_E_NOT_FOUND ? 0 : -1;
+        return 0;
     rc = t->sink_ops->table(sink, table, &there, err);
     t->sink_ops->close(sink);
     /* What was adopted belonged to somebody else anyway, and is looked at as such. */
@@ -81,11 +82,10 @@ int leftover_check_upload(struct control *c, const struct tenant *t, const char 
     struct sink *sink;
     int rc;
 
-    if (!had_earlier(c, t))
-        return 0;
-    sink = open_sink(c, t, err);
+    if (open_earlier(c, t, &sink, err) < 0)
+        return -1;
     if (!sink)
-        return err->code == TL_E_NOT_FOUND ? 0 : -1;
+        return 0;
     rc = t->sink_ops->progress(sink, id, &p, err);
     t->sink_ops->close(sink);
     /* No batch is empty: whatever was applied is counted. */

@@ -27,8 +27,6 @@
 
 enum { TOPICS_MS = 5000, CALL_MS = 3000, PATIENCE_MS = 300 };
 
-static const char validators[] = TL_GROUP_PREFIX "validate";
-
 /* --- asked for, and taken back --- */
 
 static int begin(struct control *c, struct tenant *t, const char *to, struct tl_error *err)
@@ -158,15 +156,14 @@ static int make_there(struct pass *p, struct tenant *t, struct tl_error *err)
 }
 
 /* An upload that has to end first, under the lock; NULL: none. */
-static const struct live *still_runs(struct control *c, const struct tenant *t)
+static const struct live *still_runs(const struct tenant *t)
 {
     int64_t now = tl_clock_ms();
 
-    for (size_t i = 0; i < LIVE_BUCKETS; i++)
-        for (const struct live *l = c->live[i]; l; l = l->next)
-            if (l->tenant == t && (l->u.state == UPLOAD_PROCESSING || l->u.wish != UPLOAD_SENDING ||
-                                   (l->u.state == UPLOAD_SENDING && now - l->heard_ms <= SENDER_SILENT_MS)))
-                return l;
+    for (const struct live *l = t->lives; l; l = l->after)
+        if (l->u.state == UPLOAD_PROCESSING || l->u.wish != UPLOAD_SENDING ||
+            (l->u.state == UPLOAD_SENDING && now - l->heard_ms <= SENDER_SILENT_MS))
+            return l;
     return NULL;
 }
 
@@ -175,7 +172,7 @@ static bool is_quiet(struct control *c, struct tenant *t)
     const struct live *l;
 
     control_lock(c);
-    l = still_runs(c, t);
+    l = still_runs(t);
     if (l)
         snprintf(t->move_waits, sizeof t->move_waits, "upload %s has to end first", l->u.id);
     control_unlock(c);
@@ -252,8 +249,8 @@ static int is_drained(struct pass *p, struct tenant *t, struct sink *sink, struc
     for (int32_t n = 0; n < t->partitions && rc == 1; n++) {
         int64_t checked;
 
-        rc = p->c->options.broker->committed(p->broker, validators, t->topic[TL_TOPIC_RAW_INPUT], n, CALL_MS,
-                                             &checked, err) < 0
+        rc = p->c->options.broker->committed(p->broker, CONTROL_VALIDATORS, t->topic[TL_TOPIC_RAW_INPUT], n,
+                                             CALL_MS, &checked, err) < 0
                  ? -1
                  : is_used(p, t, TL_TOPIC_RAW_INPUT, n, checked, err);
     }
@@ -286,7 +283,7 @@ static int switch_over(struct pass *p, struct tenant *t, struct tl_error *err)
 
     TL_FAILPOINT(MOVE_BEFORE_SWITCH);
     control_lock(c);
-    if (t->move_to && !still_runs(c, t)) {
+    if (t->move_to && !still_runs(t)) {
         rc = store_tenant_switch(c->store, t->name, t->epoch + 1, err);
         if (rc == 0) {
             t->cluster->nlive -= t->nlive;

@@ -195,12 +195,9 @@ int tenant_stop_uploads(struct control *c, const struct tenant *t, struct tl_err
 
     snprintf(reason, sizeof reason, "tenant \"%s\" was removed", t->name);
     control_lock(c);
-    for (size_t i = 0; i < LIVE_BUCKETS && rc == 0; i++) {
-        for (struct live *l = c->live[i], *next; l && rc == 0; l = next) {
-            next = l->next;
-            if (l->tenant == t)
-                rc = stop_upload(c, l, reason, err);
-        }
+    for (struct live *l = t->lives, *next; l && rc == 0; l = next) {
+        next = l->after;
+        rc = stop_upload(c, l, reason, err);
     }
     tracker_kick(t);
     control_unlock(c);

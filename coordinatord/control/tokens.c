@@ -66,22 +66,12 @@ int control_token_holds(struct control *c, const struct identity *by, struct tl_
 
 /* --- listing --- */
 
-static json_t *time_json(int64_t wall_ms)
-{
-    char when[TL_CLOCK_TEXT];
-
-    if (wall_ms == 0)
-        return json_null();
-    tl_clock_text(wall_ms, when);
-    return json_string(when);
-}
-
 static json_t *to_json(const struct token_row *row)
 {
     return json_pack("{s:s, s:s, s:s?, s:s, s:o, s:s, s:o, s:b}", "token", row->token, "role",
                      token_role_name(row->role), "tenant", *row->tenant ? row->tenant : NULL, "label",
-                     row->label, "created_at", time_json(row->created_ms), "created_by", row->created_by,
-                     "expires_at", time_json(row->expires_ms), "expired", (int)expired(row));
+                     row->label, "created_at", control_time(row->created_ms), "created_by", row->created_by,
+                     "expires_at", control_time(row->expires_ms), "expired", (int)expired(row));
 }
 
 struct token_page {

@@ -30,16 +30,6 @@ static json_t *file_names(const struct upload *u)
     return names;
 }
 
-static json_t *time_json(int64_t wall_ms)
-{
-    char when[TL_CLOCK_TEXT];
-
-    if (wall_ms == 0)
-        return json_null();
-    tl_clock_text(wall_ms, when);
-    return json_string(when);
-}
-
 json_t *upload_to_json(const struct upload *u)
 {
     json_t *total = u->bytes_total < 0 ? json_null() : json_integer(u->bytes_total);
@@ -51,8 +41,8 @@ json_t *upload_to_json(const struct upload *u)
         "version", (int)u->version, "state", upload_state_name(u->state), "rows_read",
         (json_int_t)u->rows_read, "rows_applied", (json_int_t)u->rows_applied, "rows_rejected",
         (json_int_t)u->rows_rejected, "errors_stored", (json_int_t)u->errors_stored, "bytes_sent",
-        (json_int_t)u->bytes_sent, "bytes_total", total, "started_at", time_json(u->started_ms), "started_by",
-        u->who[0] ? u->who : NULL, "finished_at", time_json(u->finished_ms), "reason",
+        (json_int_t)u->bytes_sent, "bytes_total", total, "started_at", control_time(u->started_ms),
+        "started_by", u->who[0] ? u->who : NULL, "finished_at", control_time(u->finished_ms), "reason",
         u->reason[0] ? u->reason : NULL, "waiting", "files", file_names(u), "change", (json_int_t)u->change,
         "resumable", (int)u->resumable, "bytes_per_second", "epoch");
 }
