@@ -632,20 +632,24 @@ class OtherUser(IdentityCase):
         self.assertIn("no such tenant", done.stderr)
 
     def test_strangers_do_not_shut_out_root(self):
-        """One user opens as many connections as he can get, and keeps them."""
-        script = ("import socket, sys, time\n"
+        """One user opens more connections than there may be, and keeps them."""
+        script = ("import resource, signal, socket, sys\n"
+                  "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+                  "resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))\n"
+                  "signal.alarm(int(sys.argv[3]))\n"
                   "all = []\n"
-                  "while len(all) < 400:\n"
+                  "while len(all) < int(sys.argv[2]):\n"
                   "    s = socket.socket(socket.AF_UNIX)\n"
-                  "    try:\n"
-                  "        s.settimeout(30); s.connect(sys.argv[1]); all.append(s)\n"
-                  "    except BlockingIOError:\n"  # the queue of those that wait is full for a moment
-                  "        time.sleep(0.01); continue\n"
+                  "    s.connect(sys.argv[1]); all.append(s)\n"  # waits while the queue of those that wait is full
                   "    if len(all) < 100:\n"
+                  "        s.settimeout(30)\n"
                   "        s.sendall(b'GET /livez HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')\n"
                   "        assert s.recv(1000).startswith(b'HTTP/1.1 200')\n"
                   "print('open', flush=True); sys.stdin.read()")
-        with subprocess.Popen(["python3", "-c", script, self.coordinator.socket], stdin=subprocess.PIPE,
+        with open(f"{ROOT}/coordinatord/http/server.c", encoding="utf-8") as source:
+            most = int(re.search(r"CONNECTIONS_MAX = (\d+)", source.read())[1])
+        with subprocess.Popen(["python3", "-c", script, self.coordinator.socket, str(most + 100), str(scaled(60))],
+                              stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, user=self.NOBODY,
                               group=self.NOBODY, extra_groups=[]) as stranger:
             try:
