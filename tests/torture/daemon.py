@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 
-from tests.lib.process import BUILD, gone, scaled
+from tests.lib.process import BUILD, gone, scaled, wait_until
 from tests.torture.oracle import Difference
 
 STOP_SECONDS = 5  # within which coordinatord has to end by SIGTERM
@@ -121,10 +121,15 @@ class Daemon:
     def terminate(self):
         began = time.monotonic()
         self.process.signal(signal.SIGTERM)
-        while self.process.poll() is None and time.monotonic() < began + 30:
+
+        def ended():
+            if self.process.poll() is not None:
+                return True
             if self.stands_still():  # at a point on its way out
                 self.process.signal(signal.SIGCONT)
-            time.sleep(0.01)
+            return False
+
+        wait_until(ended, what=f"{self.name} to end by SIGTERM")
         status = self.process.wait(1)
         took = time.monotonic() - began
         if status == -signal.SIGTERM and began - self.started < 1:
@@ -220,14 +225,16 @@ class Daemon:
 
     def check_resources(self, connections):
         """connections: of the sink. Later processes of this name are compared with the first one as well."""
-        deadline = time.monotonic() + scaled(CALM_SECONDS)
-        while True:
+        due = {what: self.first[what] + more for what, more in self.allowance(connections).items()}
+
+        def at_rest():
             now = use_of(self.process)
-            due = {what: self.first[what] + more for what, more in self.allowance(connections).items()}
+            return all(now[what] <= most for what, most in due.items()) or os.environ.get("SANITIZE")
+
+        try:
+            wait_until(at_rest, CALM_SECONDS, f"{self.name} to be at rest")
+        except AssertionError as error:
+            now = use_of(self.process)
             much = [f"{now[what]} {what}, at most {most} are due" for what, most in due.items() if now[what] > most]
-            if not much or os.environ.get("SANITIZE"):
-                return
-            if time.monotonic() > deadline:
-                raise Difference(f"{self.name}, when all is over: {'; '.join(much)}; at first it had {self.first}, now {now}: "
-                                 f"{sorted(threads_of(self.process.pid))}")
-            time.sleep(0.1)
+            raise Difference(f"{self.name}, when all is over: {'; '.join(much)}; at first it had {self.first}, now {now}: "
+                             f"{sorted(threads_of(self.process.pid))}") from error

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -80,8 +81,8 @@ static rd_kafka_t *quiet_client(void)
 static void test_leaves(void **state)
 {
     const char *const topics[] = {TOPIC};
-    char name[] = "/tmp/tload-topic-gone-XXXXXX", bootstrap[256];
-    int fd = mkstemp(name);
+    char bootstrap[256];
+    int fd = memfd_create("log", MFD_CLOEXEC);
     rd_kafka_t *rk = quiet_client();
     rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(rk, 1);
     struct member b = {0};
@@ -97,7 +98,6 @@ static void test_leaves(void **state)
 
     (void)state;
     assert_true(fd >= 0);
-    assert_int_equal(unlink(name), 0);
     tl_log_init(&log, fd, TL_LOG_DEBUG);
     assert_int_equal(rd_kafka_mock_topic_create(cluster, TOPIC, PARTITIONS, 1), 0);
     tl_kafka_conf_init(&conf);
