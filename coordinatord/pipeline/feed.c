@@ -367,8 +367,13 @@ void feed_lost(struct feed *f, struct lane *lane, const struct tl_error *why)
     struct tl_error err;
 
     if (!fl->placed) {
-        fl->presumed = false;
-        fl->at = -1; /* only where it was to stand still until it is placed */
+        /*
+         * Only where it was presumed, or was to stand still: others have applied more since, and that is trimmed. There is
+         * no seek out of this, so the assignment begins anew, and this lane where the topic ends.
+         */
+        fl->presumed = fl->known = false;
+        fl->at = -1;
+        tl_consumer_begin_anew(f->worker->consumer);
         return;
     }
     tl_fail(

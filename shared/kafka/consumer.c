@@ -227,6 +227,12 @@ static void stop_all(struct tl_consumer *c, const rd_kafka_topic_partition_list_
         tl_warn(c->log, "kafka", "unassign: %s", rd_kafka_err2str(code));
 }
 
+static void begin_anew(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+    stop_all(c, list);
+    begin_all(c, list);
+}
+
 /*
  * When some of what waits can begin, all begins anew: the group's protocol is eager, so librdkafka takes assignments
  * as a whole, and whoever works on them knows that case.
@@ -247,8 +253,7 @@ static void begin_rest(struct tl_consumer *c, rd_kafka_topic_partition_list_t *l
             rd_kafka_topic_partition_list_add(rest, list->elems[i].topic, list->elems[i].partition);
     now = can_begin(c, rest, &why);
     if (now->cnt) {
-        stop_all(c, list);
-        begin_all(c, list);
+        begin_anew(c, list);
     } else {
         tell_waiting(c, begun, &why);
     }
@@ -279,6 +284,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what, rd_kafka_topi
     forget_given(c);
     if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         c->given = rd_kafka_topic_partition_list_copy(list);
+        atomic_store(&c->anew, false);
         with_topics(c, c->given, begin_all);
     } else {
         stop_all(c, list);
@@ -430,6 +436,12 @@ static void look_for_topics(struct tl_consumer *c)
     c->missing_pause = TL_MIN(2 * c->missing_pause, MISSING_MAX_MS);
 }
 
+void tl_consumer_begin_anew(struct tl_consumer *c)
+{
+    atomic_store(&c->anew, true);
+    tl_consumer_wake(c);
+}
+
 void tl_consumer_wake(struct tl_consumer *c)
 {
     rd_kafka_queue_yield(c->own);
@@ -437,9 +449,10 @@ void tl_consumer_wake(struct tl_consumer *c)
 
 static rd_kafka_message_t *wait_for_event(struct tl_consumer *c, int wait_ms)
 {
-    int64_t now = c->incomplete || c->missing ? tl_clock_ms() : 0;
+    bool anew = atomic_load(&c->anew);
+    int64_t now = c->incomplete || anew || c->missing ? tl_clock_ms() : 0;
 
-    if (c->incomplete)
+    if (c->incomplete || (anew && c->given))
         wait_ms = TL_MAX(0, TL_MIN(wait_ms, (int)(c->again - now)));
     if (c->missing)
         wait_ms = TL_MAX(0, TL_MIN(wait_ms, (int)(c->missing_again - now)));
@@ -466,8 +479,8 @@ int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err)
     if (c->missing && c->wanted && tl_clock_ms() >= c->missing_again)
         look_for_topics(c);
     /* All go to the workers' queues; one that does not would be lost without a trace. */
-    if (c->incomplete && tl_clock_ms() >= c->again) {
-        with_topics(c, c->given, begin_rest);
+    if ((c->incomplete || atomic_load(&c->anew)) && c->given && tl_clock_ms() >= c->again) {
+        with_topics(c, c->given, atomic_exchange(&c->anew, false) ? begin_anew : begin_rest);
         c->again = tl_clock_ms() + START_AGAIN_MS;
     }
     if (stray)

@@ -90,6 +90,11 @@ void tl_consumer_free(struct tl_consumer *c); /* NULL is fine */
  */
 int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition, int64_t offset,
                      struct tl_error *err) TL_MUST_CHECK;
+/*
+ * All that is assigned is revoked and assigned once more, within about two seconds: a partition that is lost can't be
+ * sought. Any thread.
+ */
+void tl_consumer_begin_anew(struct tl_consumer *c);
 /* Remembers that everything before `next` is done; committed to Kafka about once a second and at close. */
 int tl_consumer_store(struct tl_consumer *c, const char *topic, int32_t partition, int64_t next,
                       struct tl_error *err) TL_MUST_CHECK;

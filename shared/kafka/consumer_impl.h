@@ -3,6 +3,8 @@
 #ifndef TL_KAFKA_CONSUMER_IMPL_H
 #define TL_KAFKA_CONSUMER_IMPL_H
 
+#include <stdatomic.h>
+
 #include "shared/kafka/consumer.h"
 #include "shared/kafka/rdkafka_util.h"
 
@@ -19,6 +21,7 @@ struct tl_consumer {
     rd_kafka_queue_t *own; /* that poll looks at */
     struct tl_consumer_events events;
     bool from_stored;
+    atomic_bool anew; /* tl_consumer_begin_anew was called */
     /* The owner's. */
     rd_kafka_topic_partition_list_t *given;      /* by the group; NULL: nothing */
     bool incomplete;                             /* some of it could not begin yet */

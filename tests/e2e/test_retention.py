@@ -69,6 +69,21 @@ class Retention(TestCase):
         self.assertEqual(lines, [i - 999 for i in range(1001, 2001) if i % 50 == 0 or i % 7 == 0])
         wait_until(lambda: self.lows(TOPICS[0]) == self.highs(TOPICS[0]), what="raw-input to be trimmed")
 
+    def test_what_others_applied_is_trimmed(self):
+        """A sink gets a partition back, and where it stood then is not in the topic any more."""
+        self.start_roles()
+        table = self.define("id int", "qty int")
+        self.upload(table, self.write("a.csv", self.rows(1, 1000)), exit=3)
+        other = self.new_coordinator(self.sink.settings, "sink", self.coordinator.dir)
+        other.start(ready=False)
+        wait_until(lambda: "1 partitions are ours" in other.log and "1 partitions are ours" in self.sink.log, what="a share")
+        for n in range(1, 4):
+            self.upload(table, self.write(f"{n}.csv", self.rows(1000 * n + 1, 1000)), exit=3)
+        wait_until(lambda: self.lows(TOPICS[1]) == self.highs(TOPICS[1]), what="validated-input to be trimmed")
+        other.kill()
+        wait_until(lambda: self.sink.log.count("2 partitions are ours") == 2, what="all partitions")
+        self.upload(table, self.write("z.csv", self.rows(9001, 1000)), exit=3)
+
     def test_a_limit_is_told_before_it_deletes(self):
         self.start_roles()
         table = self.define("id int", "qty int")
