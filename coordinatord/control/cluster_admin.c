@@ -299,7 +299,9 @@ static int apply(struct control *c, struct cluster *cl, struct patch *p, struct 
         cl->changed = true;
         keeper_kick(cl);
     }
-    tenants_touch(c);
+    for (struct tenant *t = atomic_load(&c->tenants); t; t = atomic_load(&t->next))
+        if (t->cluster == cl)
+            tenant_touch(c, t);
     return 0;
 }
 

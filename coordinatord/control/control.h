@@ -72,8 +72,9 @@ int control_no_tenant(struct tl_error *err) TL_COLD;
 int control_tenants(struct control *c, int limit, const char *cursor, json_t **answer,
                     struct tl_error *err) TL_MUST_CHECK;
 /*
- * For the roles: all that it takes to reach Kafka, sink and error store, of the tenants that there are, with
- * "change". Waits up to wait_ms for "change" to differ from seen.
+ * For the roles: all that it takes to reach Kafka, sink and error store, of the tenants that have changed since the
+ * "change" that was seen, those that are being removed too; or, with "all", of all that there are. Waits up to wait_ms
+ * for something to change. "active": it has unfinished uploads; "stirred" differs when something else is written.
  */
 int control_roles_tenants(struct control *c, int limit, const char *cursor, int wait_ms, int64_t seen,
                           json_t **answer, struct tl_error *err) TL_MUST_CHECK;

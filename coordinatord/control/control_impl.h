@@ -108,7 +108,8 @@ struct tenant {
     char trouble[TROUBLE_TEXT]; /* why Kafka can't be used for it, "" */
     char alarm[TROUBLE_TEXT];   /* what is pending is in danger, or lost; "" */
     int64_t nlive;              /* its unfinished uploads */
-    int64_t stirred;            /* how often something began that writes into its topics */
+    int64_t stirred;            /* differs whenever something begins that writes into its topics */
+    int64_t change;             /* the number of its last change that the roles are to hear of */
     /* The trimmer's own: the sum of the sink's offsets when all was trimmed last; -1 when something was left. */
     int64_t applied_sum;
     int64_t
@@ -174,7 +175,8 @@ struct control {
     pthread_cond_t trackers_ended;
     struct tracker *trackers;
     size_t ntenants;        /* that are not gone */
-    int64_t tenants_change; /* differs whenever something that the roles know of tenants does */
+    int64_t tenants_change; /* rises whenever something changes that the roles know of tenants */
+    int64_t tenants_since;  /* what was removed before this change is not known any more */
     bool adding_cluster;    /* one at a time: it takes a while to find out whether it can be used */
     int64_t last_change;
     struct live *live[LIVE_BUCKETS];
@@ -214,8 +216,10 @@ int tenant_usable(struct control *c, struct tenant *t, struct tl_error *err) TL_
 struct cluster *tenant_cluster(struct control *c, const struct tenant *t);
 /* Whether it is on this cluster, and neither being removed nor gone. */
 bool tenant_is_on(struct control *c, const struct tenant *t, const struct cluster *cl);
-/* The roles are to hear of a change. Under the lock. */
-void tenants_touch(struct control *c);
+/* The roles are to hear of a change of it. Under the lock. */
+void tenant_touch(struct control *c, struct tenant *t);
+/* Something begins that writes into its topics. Under the lock, before it does. */
+void tenant_stir(struct control *c, struct tenant *t);
 /* Whether it has topics there, or will have, or has not lost them yet. Under the lock. */
 bool tenant_has_topics(const struct tenant *t, const struct cluster *cl);
 /* Under the lock. With `secrets` as the roles see it. NULL: memory is short. */

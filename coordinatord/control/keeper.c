@@ -50,7 +50,7 @@ void pass_set_tenant(struct pass *p, struct tenant *t, bool ready, bool broken, 
         tl_info(c->log, "control", "tenant %s: topics are ready on cluster %s, %d partitions", t->name,
                 p->cl->name, (int)t->partitions);
     if (ready != t->ready || broken != t->broken)
-        tenants_touch(c);
+        tenant_touch(c, t);
     t->ready = ready;
     t->broken = broken;
     snprintf(t->trouble, sizeof t->trouble, "%s", trouble);

@@ -72,7 +72,7 @@ struct live *live_add(struct control *c, struct tenant *t, struct upload *u, str
     t->cluster->nlive++;
     link_last(l);
     t->nlive++;
-    t->stirred++;
+    tenant_stir(c, t);
     t->nqueued += l->u.state == UPLOAD_QUEUED;
     l->looked = !l->u.begun; /* there is nothing of it in the ledger */
     live_look_now(l);
@@ -105,7 +105,8 @@ void live_unlink(struct control *c, struct live *l)
     *at = l->next;
     c->nlive--;
     unlink_of_tenant(l);
-    l->tenant->nlive--;
+    if (--l->tenant->nlive == 0)
+        tenant_touch(c, l->tenant);
     l->tenant->cluster->nlive--;
     l->unlinked = true;
     if (l->refs == 0)

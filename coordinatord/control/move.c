@@ -99,7 +99,7 @@ int control_tenant_stay(struct control *c, const char *tenant, json_t **answer, 
         t->move_from = t->move_to;
         t->move_to = NULL;
         keeper_kick(t->move_from);
-        tenants_touch(c);
+        tenant_touch(c, t);
         turns_pass(c, t);
     }
     control_unlock(c);
@@ -296,7 +296,7 @@ static int switch_over(struct pass *p, struct tenant *t, struct tl_error *err)
             t->ready = false; /* until its keeper has seen that its topics are still there */
             snprintf(t->trouble, sizeof t->trouble, "its topics are being looked at");
             t->applied_sum = t->still = -1;
-            tenants_touch(c);
+            tenant_touch(c, t);
             keeper_kick(t->cluster);
             turns_pass(c, t);
             tl_info(c->log, "control", "tenant %s: lives on cluster %s now, epoch %lld", t->name,

@@ -17,7 +17,7 @@ static void forget(struct control *c, struct tenant *t)
     control_lock(c);
     atomic_store(&t->gone, true);
     c->ntenants--;
-    tenants_touch(c);
+    tenant_touch(c, t);
     control_unlock(c);
     tl_info(c->log, "control", "tenant %s: removed; what it has in %s: stays there", t->name,
             t->sink_ops->scheme);

@@ -45,7 +45,7 @@ static int write_version(struct pass *p, struct tenant *t, const struct pending_
     e.version = v->version;
     dropped = schema->dropped;
     control_lock(p->c);
-    t->stirred++;
+    tenant_stir(p->c, t);
     control_unlock(p->c);
     TL_FAILPOINT(CONTROL_BEFORE_SCHEMA);
     rc = dropped ? stop_uploads(p, schema, err) : 0;

@@ -167,7 +167,7 @@ int control_tenant_patch(struct control *c, const char *tenant, const json_t *re
     if (rc == 0) {
         t->max_uploads = row.max_uploads;
         t->max_bytes_per_second = row.max_bytes_per_second;
-        tenants_touch(c);
+        tenant_touch(c, t);
         turns_pass(c, t);
     }
     control_unlock(c);
@@ -223,7 +223,7 @@ static int begin_removal(struct control *c, struct tenant *t, struct tl_error *e
         atomic_store(&t->removing, true);
         snprintf(t->trouble, sizeof t->trouble, "it is being removed");
         t->cluster->look_wanted = true;
-        tenants_touch(c);
+        tenant_touch(c, t);
     }
     control_unlock(c);
     return rc;

@@ -52,6 +52,7 @@ static struct tenant *tenant_new(struct control *c, struct tenant_row *row, stru
     t->max_uploads = row->max_uploads;
     t->max_bytes_per_second = row->max_bytes_per_second;
     t->applied_sum = t->still = -1;
+    t->stirred = tl_clock_wall_ms(); /* another number than before a restart, for the roles */
     atomic_init(&t->removing, row->state == TENANT_REMOVING);
     for (int i = 0; i < TL_TOPIC_COUNT; i++)
         tl_topic_name((enum tl_topic)i, tl_str(t->name), t->topic[i]);
@@ -79,7 +80,7 @@ struct tenant *tenant_insert(struct control *c, struct tenant_row *row, struct t
     atomic_init(&t->next, after);
     atomic_store(at, t); /* whoever walks the list meets it whole, or not yet */
     c->ntenants++;
-    tenants_touch(c);
+    tenant_touch(c, t);
     return t;
 }
 
@@ -90,6 +91,7 @@ static int load_tenant(void *app, struct tenant_row *row, struct tl_error *err)
 
 int tenants_load(struct control *c, struct tl_error *err)
 {
+    c->tenants_since = c->tenants_change = tl_clock_wall_ms();
     return store_tenants(c->store, load_tenant, c, err);
 }
 
@@ -148,10 +150,16 @@ bool tenant_has_topics(const struct tenant *t, const struct cluster *cl)
     return t->cluster == cl || t->move_to == cl || t->move_from == cl;
 }
 
-void tenants_touch(struct control *c)
+void tenant_touch(struct control *c, struct tenant *t)
 {
-    c->tenants_change = TL_MAX(c->tenants_change + 1, tl_clock_wall_ms());
+    t->change = c->tenants_change = TL_MAX(c->tenants_change + 1, tl_clock_wall_ms());
     pthread_cond_broadcast(&c->tenants_changed);
+}
+
+void tenant_stir(struct control *c, struct tenant *t)
+{
+    t->stirred++;
+    tenant_touch(c, t);
 }
 
 int tenant_usable(struct control *c, struct tenant *t, struct tl_error *err)
@@ -215,22 +223,53 @@ json_t *tenant_to_json(struct control *c, const struct tenant *t, bool secrets)
     return json;
 }
 
-/* Under the lock. secrets: for the roles, which need not know of those that are being removed. */
-static int list(struct control *c, bool secrets, int limit, const char *cursor, json_t **answer,
-                struct tl_error *err)
+static json_t *for_roles(struct control *c, const struct tenant *t)
+{
+    json_t *json = tenant_to_json(c, t, true);
+
+    if (json && (json_object_set_new(json, "active", json_boolean(t->nlive > 0)) ||
+                 json_object_set_new(json, "stirred", json_integer(t->stirred)))) {
+        json_decref(json);
+        json = NULL;
+    }
+    return json;
+}
+
+static json_t *for_users(struct control *c, const struct tenant *t)
+{
+    return tenant_to_json(c, t, false);
+}
+
+static bool for_all(const struct tenant *t, int64_t seen)
+{
+    (void)seen;
+    return !atomic_load(&t->gone);
+}
+
+/* Those that are being removed are told to who knew them, and to nobody else. */
+static bool changed_since(const struct tenant *t, int64_t seen)
+{
+    return seen < 0 ? !atomic_load(&t->removing) : t->change > seen;
+}
+
+/* Under the lock. Of the tenants that `is_due`, as `json_of` shows them. */
+static int list(struct control *c, bool (*is_due)(const struct tenant *t, int64_t seen), int64_t seen,
+                json_t *(*json_of)(struct control *c, const struct tenant *t), int limit, const char *cursor,
+                json_t **answer, struct tl_error *err)
 {
     json_t *tenants = json_array();
     const char *last = NULL, *next = NULL;
     int failed = 0;
 
     for (struct tenant *t = atomic_load(&c->tenants); t && !failed && !next; t = atomic_load(&t->next)) {
-        if (atomic_load(&t->gone) || (secrets && atomic_load(&t->removing)) ||
-            (cursor && strcmp(t->name, cursor) <= 0))
+        /* One that was made again comes before those that had its name. */
+        if (!is_due(t, seen) || (cursor && strcmp(t->name, cursor) <= 0) ||
+            (last && strcmp(t->name, last) == 0))
             continue;
         if ((int)json_array_size(tenants) == limit)
             next = last;
         else
-            failed = json_array_append_new(tenants, tenant_to_json(c, t, secrets));
+            failed = json_array_append_new(tenants, json_of(c, t));
         last = t->name;
     }
     if (failed) {
@@ -245,7 +284,7 @@ int control_tenants(struct control *c, int limit, const char *cursor, json_t **a
     int rc;
 
     control_lock(c);
-    rc = list(c, false, limit, cursor, answer, err);
+    rc = list(c, for_all, -1, for_users, limit, cursor, answer, err);
     control_unlock(c);
     return rc;
 }
@@ -260,8 +299,11 @@ int control_roles_tenants(struct control *c, int limit, const char *cursor, int 
     while (wait_ms > 0 && c->tenants_change == seen && !atomic_load(&c->stop) &&
            control_wait(c, &c->tenants_changed, deadline))
         ;
-    rc = list(c, true, limit, cursor, answer, err);
-    if (rc == 0 && json_object_set_new(*answer, "change", json_integer(c->tenants_change))) {
+    if (seen < c->tenants_since || seen > c->tenants_change)
+        seen = -1; /* of an earlier life */
+    rc = list(c, changed_since, seen, for_roles, limit, cursor, answer, err);
+    if (rc == 0 && (json_object_set_new(*answer, "change", json_integer(c->tenants_change)) ||
+                    json_object_set_new(*answer, "all", json_boolean(seen < 0)))) {
         json_decref(*answer);
         rc = tl_fail_nomem(err);
     }

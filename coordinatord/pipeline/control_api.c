@@ -28,7 +28,7 @@ struct control_api {
     int64_t waiting_told;
     int32_t waiting_partition;
     bool waiting;
-    int64_t change; /* the number that the tenants had last; -1: none */
+    int64_t change; /* of the tenants that are known; -1: none are */
 };
 
 struct control_api *control_api_new(const char *url, const char *token, struct tl_error *err)
@@ -93,11 +93,13 @@ static int read_tenant(const json_t *json, struct tenant_info *t, struct tl_erro
     const char *name, *cluster, *state, *sink, *errors;
     json_t *kafka;
     json_int_t epoch;
-    int partitions, ready;
+    json_int_t stirred;
+    int partitions, ready, active;
 
-    if (json_unpack((json_t *)json, "{s:s, s:s, s:i, s:I, s:s, s:b, s:s, s:s, s:o}", "tenant", &name,
-                    "cluster", &cluster, "partitions", &partitions, "epoch", &epoch, "state", &state, "ready",
-                    &ready, "sink", &sink, "errors", &errors, "kafka", &kafka))
+    if (json_unpack((json_t *)json, "{s:s, s:s, s:i, s:I, s:s, s:b, s:b, s:I, s:s, s:s, s:o}", "tenant",
+                    &name, "cluster", &cluster, "partitions", &partitions, "epoch", &epoch, "state", &state,
+                    "ready", &ready, "active", &active, "stirred", &stirred, "sink", &sink, "errors", &errors,
+                    "kafka", &kafka))
         return tl_fail(err, TL_E_CORRUPT, "control describes a tenant in a way that is not understood");
     if (!tl_str_copy(tl_str(name), t->name, sizeof t->name) ||
         !tl_str_copy(tl_str(cluster), t->cluster, sizeof t->cluster))
@@ -106,6 +108,8 @@ static int read_tenant(const json_t *json, struct tenant_info *t, struct tl_erro
     t->epoch = epoch;
     t->removing = strcmp(state, "removing") == 0;
     t->ready = ready && !t->removing;
+    t->active = active;
+    t->stirred = stirred;
     tl_kafka_conf_init(&t->kafka);
     t->sink_url = strdup(sink);
     t->errors_url = strdup(errors);
@@ -132,31 +136,37 @@ static int add_tenants(struct tenant_list *out, const json_t *tenants, struct tl
     return 0;
 }
 
-/* The tenants behind the last one of `out`. Returns 1 when there are more, 0, -1. *change: the number of their change. */
-static int next_page(struct control_api *c, struct tenant_list *out, int64_t *change, struct tl_error *err)
+/* What there is of the first page's answer. */
+struct pages {
+    struct tenant_list list;
+    int64_t change;
+    bool all;
+};
+
+/* The tenants behind the last one that there is; of the first page also what it says of all. 1: there are more. */
+static int next_page(struct control_api *c, struct pages *p, struct tl_error *err)
 {
     char path[PATH_MAX_BYTES];
-    json_int_t number;
+    json_int_t change;
     json_t *answer;
-    int wait_ms = 0, rc;
+    int wait_ms = !p->list.n && c->change >= 0 ? TENANTS_WAIT_MS : 0;
+    int n = snprintf(path, sizeof path, "/v1/roles/tenants?limit=%d", TENANTS_PAGE), all, rc;
 
-    if (out->n) {
-        snprintf(path, sizeof path, "/v1/roles/tenants?limit=%d&cursor=%s", TENANTS_PAGE,
-                 out->item[out->n - 1].name);
-    } else if (c->change >= 0) {
-        wait_ms = TENANTS_WAIT_MS;
-        snprintf(path, sizeof path, "/v1/roles/tenants?limit=%d&wait_ms=%d&seen=%lld", TENANTS_PAGE, wait_ms,
-                 (long long)c->change);
-    } else {
-        snprintf(path, sizeof path, "/v1/roles/tenants?limit=%d", TENANTS_PAGE);
-    }
+    if (c->change >= 0)
+        n += snprintf(path + n, sizeof path - (size_t)n, "&seen=%lld&wait_ms=%d", (long long)c->change,
+                      wait_ms);
+    if (p->list.n)
+        snprintf(path + n, sizeof path - (size_t)n, "&cursor=%s", p->list.item[p->list.n - 1].name);
     if (tl_http_call(c->http, "GET", path, NULL, wait_ms + CALL_MS, &answer, err))
         return -1;
-    rc = json_unpack(answer, "{s:I}", "change", &number)
-             ? tl_fail(err, TL_E_CORRUPT, "control lists its tenants in a way that is not understood")
-             : add_tenants(out, json_object_get(answer, "tenants"), err);
-    *change = rc ? -1 : number;
-    if (!rc && out->n)
+    rc = json_unpack(answer, "{s:I, s:b}", "change", &change, "all", &all);
+    if (!rc && !p->list.n) {
+        p->change = change;
+        p->all = all;
+    }
+    rc = rc ? tl_fail(err, TL_E_CORRUPT, "control lists its tenants in a way that is not understood")
+            : add_tenants(&p->list, json_object_get(answer, "tenants"), err);
+    if (!rc && p->list.n)
         rc = json_is_string(json_object_get(answer, "next"));
     json_decref(answer);
     return rc;
@@ -167,21 +177,70 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct tenant_info *)a)->name, ((const struct tenant_info *)b)->name);
 }
 
-int control_api_tenants(struct control_api *c, struct tenant_list *out, struct tl_error *err)
+/* In place of the one of its name. Takes over the tenant; there is room for one more. */
+static void put_tenant(struct tenant_list *list, struct tenant_info *tenant)
 {
-    int64_t change, later;
-    int more;
+    size_t low = 0, high = list->n;
+    struct tenant_info *at;
 
-    *out = (struct tenant_list){0};
-    more = next_page(c, out, &change, err);
-    while (more > 0)
-        more = next_page(c, out, &later, err);
-    c->change = more < 0 ? -1 : change;
-    if (more < 0)
-        tenant_list_release(out);
-    else
-        qsort(out->item, out->n, sizeof *out->item, by_name);
-    return more;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (strcmp(list->item[middle].name, tenant->name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    at = &list->item[low];
+    if (low < list->n && strcmp(at->name, tenant->name) == 0) {
+        tenant_info_release(at);
+        memmove(at, at + 1, (--list->n - low) * sizeof *at);
+    }
+    if (tenant->removing) {
+        tenant_info_release(tenant);
+        return;
+    }
+    memmove(at + 1, at, (list->n++ - low) * sizeof *at);
+    *at = *tenant;
+}
+
+/* Takes over all of `changed`. */
+static int merge(struct tenant_list *list, struct tenant_list *changed, struct tl_error *err)
+{
+    struct tenant_info *item;
+
+    if (!changed->n)
+        return 0;
+    item = realloc(list->item, (list->n + changed->n) * sizeof *item);
+    if (!item)
+        return tl_fail_nomem(err);
+    list->item = item;
+    for (size_t i = 0; i < changed->n; i++)
+        put_tenant(list, &changed->item[i]);
+    changed->n = 0;
+    return 0;
+}
+
+int control_api_tenants(struct control_api *c, struct tenant_list *list, struct tl_error *err)
+{
+    struct pages p = {0};
+    int rc;
+
+    do
+        rc = next_page(c, &p, err);
+    while (rc > 0);
+    if (!rc && p.all) {
+        tenant_list_release(list);
+        *list = p.list;
+        p.list = (struct tenant_list){0};
+        qsort(list->item, list->n, sizeof *list->item, by_name);
+    } else if (!rc) {
+        rc = merge(list, &p.list, err);
+    }
+    if (!rc)
+        c->change = p.change;
+    tenant_list_release(&p.list);
+    return rc;
 }
 
 void control_api_tenants_again(struct control_api *c)

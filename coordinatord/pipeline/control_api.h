@@ -20,9 +20,11 @@ struct tenant_info {
     char name[TL_TENANT_MAX + 1];
     char cluster[TL_TENANT_MAX + 1];
     int32_t partitions;
-    int64_t epoch; /* of its topics: they may have been made anew under the same names */
-    bool ready;    /* its topics are there */
-    bool removing; /* they are about to go */
+    int64_t epoch;   /* of its topics: they may have been made anew under the same names */
+    bool ready;      /* its topics are there */
+    bool removing;   /* they are about to go */
+    bool active;     /* it has unfinished uploads: something may come at any time */
+    int64_t stirred; /* another number: something else was written, or is about to be */
     char *sink_url;
     char *errors_url;
     struct tl_kafka_conf kafka;
@@ -34,11 +36,11 @@ struct tenant_list {
 };
 
 /*
- * All tenants, in the order of their names. Waits until they are others than at the call before, but not for ever; at
- * the first call, and at the one after a failure, it does not wait.
+ * Brings the list, empty at the first call, up to date: all tenants, in the order of their names. Waits until something
+ * has changed, but not for ever; at the first call it does not wait. On failure the list is as it was.
  */
-int control_api_tenants(struct control_api *c, struct tenant_list *out, struct tl_error *err) TL_MUST_CHECK;
-/* The next call does not wait either: what the last one gave could not be used. */
+int control_api_tenants(struct control_api *c, struct tenant_list *list, struct tl_error *err) TL_MUST_CHECK;
+/* The next call asks for all of them, and does not wait: what the last one gave could not be used. */
 void control_api_tenants_again(struct control_api *c);
 /* Makes a call in progress in another thread, and all later ones, fail. Any thread. */
 void control_api_interrupt(struct control_api *c);

@@ -29,6 +29,7 @@ struct role_runtime {
     char *token;
     struct control_api *control; /* the thread's, but for the interrupt */
     struct attendant *attendant;
+    struct tenant_list tenants; /* all that there are; the thread's */
     struct serving *clusters;
     struct serving *ending; /* their members were told to stop */
     bool answered;          /* control, ever */
@@ -75,8 +76,7 @@ static struct serving *serving_for(struct role_runtime *r, const struct tenant_i
     return s;
 }
 
-/* Takes the tenant over. */
-static int add_tenant(struct tenant_list *list, struct tenant_info *tenant, struct tl_error *err)
+static int add_tenant(struct tenant_list *list, const struct tenant_info *tenant, struct tl_error *err)
 {
     /* As many as there may ever be, at powers of two. */
     if ((list->n & (list->n - 1)) == 0) {
@@ -86,8 +86,9 @@ static int add_tenant(struct tenant_list *list, struct tenant_info *tenant, stru
             return tl_fail_nomem(err);
         list->item = item;
     }
-    list->item[list->n++] = *tenant;
-    *tenant = (struct tenant_info){0};
+    if (tenant_info_copy(&list->item[list->n], tenant, err))
+        return -1;
+    list->n++;
     return 0;
 }
 
@@ -125,12 +126,12 @@ static void free_ended(struct role_runtime *r, bool all)
 }
 
 /* Each tenant to the member of its cluster. */
-static int distribute(struct role_runtime *r, struct tenant_list *list, struct tl_error *err)
+static int distribute(struct role_runtime *r, struct tl_error *err)
 {
     int rc = 0;
 
-    for (size_t i = 0; i < list->n; i++) {
-        struct tenant_info *tenant = &list->item[i];
+    for (size_t i = 0; i < r->tenants.n; i++) {
+        const struct tenant_info *tenant = &r->tenants.item[i];
         struct serving *s;
 
         if (!config_serves(r->config, tenant->cluster))
@@ -156,17 +157,15 @@ static void tell(struct role_runtime *r, const char *what, const struct tl_error
 /* Returns for how long nothing is to be asked, in ms. */
 static int look(struct role_runtime *r)
 {
-    struct tenant_list list;
     struct tl_error err;
     int rc;
 
-    if (control_api_tenants(r->control, &list, &err)) {
+    if (control_api_tenants(r->control, &r->tenants, &err)) {
         tell(r, "waiting for control", &err);
         return r->answered ? AGAIN_MS : AGAIN_MS_AT_FIRST;
     }
     r->answered = true;
-    rc = distribute(r, &list, &err);
-    tenant_list_release(&list);
+    rc = distribute(r, &err);
     free_ended(r, false);
     if (!rc)
         return 0;
@@ -295,6 +294,7 @@ void role_free(struct role_runtime *r)
         return;
     attendant_free(r->attendant);
     control_api_free(r->control);
+    tenant_list_release(&r->tenants);
     free(r->control_url);
     free(r->token);
     pthread_cond_destroy(&r->changed);

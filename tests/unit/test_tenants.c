@@ -433,7 +433,79 @@ static void test_roles_hear_of_it(void **state)
     snprintf(p.path, sizeof p.path, "/v1/roles/tenants?wait_ms=50&seen=%lld",
              (long long)number_of(&a, "change"));
     answer_release(&a);
-    ask_only(f, "GET", p.path, NULL, 200);
+    expect(f, "GET", p.path, NULL, 200, "\"tenants\":[]");
+}
+
+/* The answer to who has seen `*seen`, which moves on. */
+static struct answer since(struct fixture *f, int64_t *seen)
+{
+    char path[80];
+    struct answer a;
+
+    snprintf(path, sizeof path, "/v1/roles/tenants?seen=%lld", (long long)*seen);
+    a = ask(f, "GET", path, NULL, 200);
+    *seen = number_of(&a, "change");
+    return a;
+}
+
+static void test_roles_hear_of_what_changed(void **state)
+{
+    struct fixture *f = *state;
+    int64_t seen = 0, before, stirred;
+    struct answer a;
+
+    make_tenant(f, "a", 1, 201);
+    make_tenant(f, "b", 1, 201);
+    await_text(f, TENANTS "/b", "state", "ready");
+    a = since(f, &seen);
+    assert_contains(a.body, "\"all\":true");
+    answer_release(&a);
+
+    /* A version is about to be written. */
+    ask_only(f, "POST", TENANTS "/a/tables", ORDERS, 201);
+    a = since(f, &seen);
+    assert_contains(a.body, "\"all\":false");
+    assert_contains(a.body, "\"tenant\":\"a\"");
+    assert_contains(a.body, "\"active\":false");
+    assert_null(strstr(a.body, "\"tenant\":\"b\""));
+    stirred = json_integer_value(
+        json_object_get(json_array_get(json_object_get(a.json, "tenants"), 0), "stirred"));
+    answer_release(&a);
+
+    /* Uploads begin and end. */
+    ask_only(f, "POST", TENANTS "/a/uploads",
+             "{\"table\":\"orders\",\"upload\":\"u\",\"files\":[{\"name\":\"b\"}]}", 201);
+    a = since(f, &seen);
+    assert_contains(a.body, "\"active\":true");
+    assert_true(json_integer_value(json_object_get(json_array_get(json_object_get(a.json, "tenants"), 0),
+                                                   "stirred")) != stirred);
+    answer_release(&a);
+
+    /* One that goes is told to who may know it, and one that comes in its place instead. */
+    before = seen;
+    ask_only(f, "DELETE", TENANTS "/b", NULL, 204);
+    a = since(f, &seen);
+    assert_contains(a.body, "\"tenant\":\"b\"");
+    assert_contains(a.body, "\"state\":\"removing\"");
+    answer_release(&a);
+    make_tenant(f, "b", 1, 201);
+    seen = before;
+    a = since(f, &seen);
+    assert_contains(a.body, "\"tenant\":\"b\"");
+    assert_null(strstr(a.body, "removing"));
+    answer_release(&a);
+
+    /* What was removed before a start is not known after it. */
+    fixture_stop(f);
+    fixture_start(f, "", false);
+    a = since(f, &seen);
+    assert_contains(a.body, "\"all\":true");
+    assert_contains(a.body, "\"active\":true");
+    answer_release(&a);
+    seen += 1000000;
+    a = since(f, &seen);
+    assert_contains(a.body, "\"all\":true");
+    answer_release(&a);
 }
 
 int main(void)
@@ -457,6 +529,7 @@ int main(void)
         RUNNING(test_one_is_down),
         RUNNING(test_changed_by_hand),
         RUNNING(test_roles_hear_of_it),
+        RUNNING(test_roles_hear_of_what_changed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
