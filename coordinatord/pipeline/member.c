@@ -11,19 +11,7 @@ enum {
     POLL_MS = 1000,       /* member_tell ends it */
     POLL_LEAVING_MS = 10, /* somebody drains */
     ANEW_MS = 1000,       /* before another consumer is tried */
-    SETTLED_MS = 5000,    /* no tenant came or went for so long */
-    FETCH_WAIT_MIN_MS = 100,
-    FETCH_WAIT_MAX_MS = 900, /* from 1000 on librdkafka takes the broker for blocked */
-    FETCH_WAIT_US = 2000     /* a partition */
-};
-
-/* A tenant that is served here. */
-struct followed {
-    struct tenant_info tenant;
-    int width;
-    struct worker **worker; /* `width` of them, NULL until they are needed */
-    bool leaving;           /* its workers were told to end */
-    bool left;              /* they have, and its topic is not subscribed any more */
+    FETCH_WAIT_MS = 100   /* what is fetched again waits for the end of the fetch before it */
 };
 
 struct member {
@@ -42,8 +30,6 @@ struct member {
     struct tl_consumer *consumer;
     struct control_api *control;
     struct tenant_list wanted;
-    int64_t told_at;   /* when `wanted` changed, tl_clock_ms */
-    int fetch_wait_ms; /* of `consumer` */
     size_t n;
     struct followed **followed; /* in the order of the names */
     bool closing;               /* the workers have ended */
@@ -88,22 +74,6 @@ static const struct tenant_info *find_wanted(const struct member *m, const char 
                        : NULL;
 }
 
-/* Whether a tenant that is served may go on being served as it is. */
-static bool same(const struct tenant_info *a, const struct tenant_info *b)
-{
-    return a->epoch == b->epoch && a->partitions == b->partitions && strcmp(a->sink_url, b->sink_url) == 0 &&
-           strcmp(a->errors_url, b->errors_url) == 0;
-}
-
-static void followed_free(struct followed *f)
-{
-    for (int i = 0; i < f->width; i++)
-        worker_free(f->worker[i]);
-    free(f->worker);
-    tenant_info_release(&f->tenant);
-    free(f);
-}
-
 /* At its place. */
 static int follow(struct member *m, const struct tenant_info *tenant, struct tl_error *err)
 {
@@ -113,16 +83,9 @@ static int follow(struct member *m, const struct tenant_info *tenant, struct tl_
     if (!longer)
         return tl_fail_nomem(err);
     m->followed = longer;
-    f = calloc(1, sizeof *f);
+    f = followed_new(m->options.ops, m->options.config, &m->options.times, tenant, err);
     if (!f)
-        return tl_fail_nomem(err);
-    f->width = m->options.ops->width(m->options.config, tenant);
-    f->worker = calloc((size_t)f->width, sizeof(struct worker *));
-    if (!f->worker || tenant_info_copy(&f->tenant, tenant, err)) {
-        free(f->worker);
-        free(f);
-        return tl_fail_nomem(err);
-    }
+        return -1;
     while (at > 0 && strcmp(m->followed[at - 1]->tenant.name, tenant->name) > 0)
         at--;
     memmove(&m->followed[at + 1], &m->followed[at], (m->n - at) * sizeof *m->followed);
@@ -172,6 +135,7 @@ static struct tl_kqueue *on_assigned(void *app, const char *topic, int32_t parti
     w = worker_for(m, f, partition, &err);
     queue = w ? worker_add_lane(w, topic, partition, begin, &err) : NULL;
     m->lanes += queue != NULL;
+    followed_assigned(f);
     if (queue)
         tl_debug(o->log, o->ops->name, "%s [%d] is ours", topic, partition);
     else
@@ -251,30 +215,11 @@ static void let_go(struct member *m)
         struct followed *f = m->followed[i];
         const struct tenant_info *wanted = find_wanted(m, f->tenant.name);
 
-        if (f->leaving || (wanted && !wanted->removing && same(wanted, &f->tenant)))
+        if (f->leaving || (wanted && !wanted->removing && followed_fits(f, wanted)))
             continue;
         f->leaving = true;
-        for (int n = 0; n < f->width; n++)
-            if (f->worker[n])
-                worker_stop(f->worker[n]);
+        followed_stop(f);
     }
-}
-
-/* The workers have ended. */
-static bool drained(const struct followed *f)
-{
-    for (int n = 0; n < f->width; n++)
-        if (f->worker[n] && !worker_has_ended(f->worker[n]))
-            return false;
-    return true;
-}
-
-static bool has_lanes(const struct followed *f)
-{
-    for (int n = 0; n < f->width; n++)
-        if (f->worker[n] && f->worker[n]->lanes)
-            return true;
-    return false;
 }
 
 /* What leaves goes on with that, a step at a time. Returns whether the topics to be subscribed are others. */
@@ -286,14 +231,12 @@ static bool leave(struct member *m)
     for (size_t i = 0; i < m->n; i++) {
         struct followed *f = m->followed[i];
 
-        if (f->leaving && !f->left && drained(f))
+        if (f->leaving && !f->left && followed_drained(f))
             f->left = others = true;
-        else if (f->left && !has_lanes(f)) {
+        else if (f->left && !followed_has_lanes(f)) {
             tl_info(m->options.log, m->options.ops->name, "follows tenant %s on cluster %s no more",
                     f->tenant.name, m->cluster);
-            for (int n = 0; n < f->width; n++)
-                if (f->worker[n])
-                    worker_join(f->worker[n]);
+            followed_join(f);
             followed_free(f);
             continue;
         }
@@ -336,44 +279,19 @@ static void take_told(struct member *m)
         m->wanted = m->told;
         m->told = (struct tenant_list){0};
         m->has_told = false;
-        m->told_at = tl_clock_ms();
     }
     pthread_mutex_unlock(&m->mutex);
 }
 
-/* ------------------------------------------------------------------ the consumer fits the number of partitions */
-
-/*
- * How long a fetch waits for messages, in ms. It names all partitions: with hundreds of them that would be what an idle
- * process is busy with. But what is new has to wait for the end of the fetch before it.
- */
-static int fetch_wait(const struct member *m)
+static void regard(struct member *m)
 {
-    int64_t partitions = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        struct followed *f = m->followed[i];
+        const struct tenant_info *wanted = f->leaving ? NULL : find_wanted(m, f->tenant.name);
 
-    for (size_t i = 0; i < m->wanted.n; i++)
-        partitions += m->wanted.item[i].ready ? m->wanted.item[i].partitions : 0;
-    return (int)TL_MIN(TL_MAX(partitions * FETCH_WAIT_US / 1000, FETCH_WAIT_MIN_MS), FETCH_WAIT_MAX_MS);
-}
-
-static bool rests(const struct member *m)
-{
-    if (somebody_leaves(m))
-        return false;
-    for (size_t i = 0; i < m->n; i++)
-        for (int n = 0; n < m->followed[i]->width; n++)
-            if (m->followed[i]->worker[n] && !worker_rests(m->followed[i]->worker[n]))
-                return false;
-    return true;
-}
-
-/* Whether another consumer is to be made, by a factor that makes it worth while. librdkafka can't change it of one. */
-static bool outgrown(const struct member *m)
-{
-    int due = fetch_wait(m);
-
-    return (due >= 2 * m->fetch_wait_ms || 2 * due <= m->fetch_wait_ms) &&
-           (!m->n || tl_clock_ms() - m->told_at >= SETTLED_MS) && rests(m);
+        if (wanted)
+            followed_regard(f, wanted, m->consumer, m->options.log);
+    }
 }
 
 /* ------------------------------------------------------------------ its thread */
@@ -382,13 +300,9 @@ static bool outgrown(const struct member *m)
 static void end_workers(struct member *m)
 {
     for (size_t i = 0; i < m->n; i++)
-        for (int n = 0; n < m->followed[i]->width; n++)
-            if (m->followed[i]->worker[n])
-                worker_stop(m->followed[i]->worker[n]);
+        followed_stop(m->followed[i]);
     for (size_t i = 0; i < m->n; i++)
-        for (int n = 0; n < m->followed[i]->width; n++)
-            if (m->followed[i]->worker[n])
-                worker_join(m->followed[i]->worker[n]);
+        followed_join(m->followed[i]);
 }
 
 static void close_consumer(struct member *m)
@@ -425,7 +339,7 @@ static int open_consumer(struct member *m, struct tl_error *err)
         .client_id = client,
         .queue_bytes = o->ops->queue_bytes,
         .from_stored = o->ops->from_stored,
-        .fetch_wait_ms = m->fetch_wait_ms = fetch_wait(m),
+        .fetch_wait_ms = FETCH_WAIT_MS,
     };
     struct tl_consumer *consumer;
 
@@ -447,7 +361,7 @@ static void log_lanes(struct member *m)
             m->lanes);
 }
 
-/* Until it is to stop, or another consumer is to be made; -1 when this one can't go on. */
+/* Until it is to stop; -1 when this consumer can't go on. */
 static int serve(struct member *m, struct tl_error *err)
 {
     bool subscribed = true;
@@ -456,8 +370,6 @@ static int serve(struct member *m, struct tl_error *err)
         bool others;
 
         take_told(m);
-        if (outgrown(m))
-            return 0;
         let_go(m);
         others = leave(m);
         others |= follow_wanted(m, err);
@@ -466,6 +378,7 @@ static int serve(struct member *m, struct tl_error *err)
             if (!subscribed)
                 tl_warn(m->options.log, m->options.ops->name, "cluster %s: %s", m->cluster, err->text);
         }
+        regard(m);
         log_lanes(m);
         if (tl_consumer_poll(m->consumer, somebody_leaves(m) ? POLL_LEAVING_MS : POLL_MS, err))
             return -1;
@@ -498,13 +411,9 @@ static void *member_main(void *arg)
         if (!m->consumer && open_consumer(m, &err)) {
             tl_error_log(o->log, o->ops->name, "cluster %s: %s", m->cluster, err.text);
         } else {
-            bool grows = serve(m, &err) == 0;
-
-            if (!grows)
+            if (serve(m, &err))
                 tl_error_log(o->log, o->ops->name, "cluster %s: begins anew: %s", m->cluster, err.text);
             close_consumer(m);
-            if (grows)
-                continue;
         }
         pause_for(m, ANEW_MS);
     }

@@ -6,8 +6,7 @@
  *   member_tell(list) ──► tenants that are new ────────► subscribed; their partitions come with a rebalance
  *                    └──► gone, or others by epoch ───► workers drain and end ──► subscribed no more ──► lanes gone, freed
  *
- * A member whose consumer can't go on begins anew with another one. So does one that has far more or fewer partitions than
- * the consumer was made for, once all workers rest: see fetch_wait.
+ * A member whose consumer can't go on begins anew with another one.
  *
  * Thread: the role's, for all of these functions.
  */
@@ -15,6 +14,7 @@
 #define COORDINATORD_PIPELINE_MEMBER_H
 
 #include "coordinatord/pipeline/attendant.h"
+#include "coordinatord/pipeline/followed.h"
 #include "coordinatord/pipeline/runtime.h"
 
 struct member;
@@ -26,6 +26,7 @@ struct member_options {
     struct attendant *attendant;
     const char *control_url;
     const char *token; /* may be NULL */
+    struct followed_times times;
 };
 
 /* For the cluster that the tenant is on. NULL with *err. */

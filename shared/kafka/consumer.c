@@ -172,6 +172,10 @@ static void begin(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list, 
         else
             tl_fail(why, TL_E_AGAIN, "%s [%d] can't be served now", tp->topic, tp->partition);
     }
+    /* That one is paused outlives its assignment. */
+    if (c->paused)
+        rd_kafka_resume_partitions(c->rk, taken);
+    c->paused = false;
     code = rd_kafka_assign(c->rk, taken);
     if (code)
         c->events.trouble(c->events.app, NULL, -1, rd_kafka_err2str(code));
@@ -547,6 +551,22 @@ int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition
     if (code)
         return tl_fail(err, TL_E_AGAIN, "seeking in %s [%d]: %s", topic, partition, rd_kafka_err2str(code));
     return 0;
+}
+
+int tl_consumer_fetch(struct tl_consumer *c, const char *topic, bool fetched, struct tl_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    rd_kafka_resp_err_t code;
+
+    if (!list)
+        return tl_fail_nomem(err);
+    for (int i = 0; c->given && i < c->given->cnt; i++)
+        if (strcmp(c->given->elems[i].topic, topic) == 0)
+            rd_kafka_topic_partition_list_add(list, topic, c->given->elems[i].partition);
+    c->paused |= !fetched;
+    code = fetched ? rd_kafka_resume_partitions(c->rk, list) : rd_kafka_pause_partitions(c->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? tl_rdkafka_fail(err, code, fetched ? "resuming" : "pausing", topic) : 0;
 }
 
 int tl_consumer_store(struct tl_consumer *c, const char *topic, int32_t partition, int64_t next,

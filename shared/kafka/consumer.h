@@ -91,6 +91,12 @@ void tl_consumer_free(struct tl_consumer *c); /* NULL is fine */
 int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition, int64_t offset,
                      struct tl_error *err) TL_MUST_CHECK;
 /*
+ * Whether the topic's partitions are fetched. One that is not costs nothing, and what comes for it stays in Kafka. What is
+ * assigned anew is fetched. By the owner.
+ */
+int tl_consumer_fetch(struct tl_consumer *c, const char *topic, bool fetched,
+                      struct tl_error *err) TL_MUST_CHECK;
+/*
  * All that is assigned is revoked and assigned once more, within about two seconds: a partition that is lost can't be
  * sought. Any thread.
  */

@@ -24,6 +24,7 @@ struct tl_consumer {
     atomic_bool anew; /* tl_consumer_begin_anew was called */
     /* The owner's. */
     rd_kafka_topic_partition_list_t *given;      /* by the group; NULL: nothing */
+    bool paused;                                 /* some partition may be */
     bool incomplete;                             /* some of it could not begin yet */
     int64_t again;                               /* when that is tried again, tl_clock_ms */
     rd_kafka_topic_partition_list_t *wanted;     /* topics to be subscribed; NULL: nothing yet */

@@ -3,8 +3,8 @@
 """What tenants cost that do nothing: idle.py [--tenants N,...] [--seconds N] [--postgresql] [--perf FILE]
 
 For each number of tenants a coordinatord that never saw anything else: how long until all are served, then, once every
-worker has parked, memory, threads, descriptors, connections to PostgreSQL, and what the processor did for so many
-seconds. Nothing is asserted.
+worker has parked, memory, threads, descriptors, connections to PostgreSQL, what the processor did for so many seconds,
+and how long it takes then to make one more tenant, and one's first upload after that. Nothing is asserted.
 
 --tenants      how many, one run each (1,100,500)
 --seconds      to look at it while nothing happens (30)
@@ -16,8 +16,10 @@ import argparse
 import os
 import pathlib
 import signal
+import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -26,12 +28,14 @@ sys.dont_write_bytecode = True
 
 from tests.bench import measure  # noqa: E402, the path comes first
 from tests.bench.services import Services  # noqa: E402
+from tests.lib.process import BUILD  # noqa: E402
 from tests.lib.tenants import Tenants, parked  # noqa: E402
 
 START_SECONDS = 600
 SETTLE_SECONDS = 15
 SECONDS = 30
 MANY = 100  # of the group
+NEWS = 5  # of each of the latter, for the median
 MIB = 1 << 20
 
 
@@ -59,6 +63,26 @@ def watch(pid, seconds, perf):
     return measure.cpu(pid) - before
 
 
+def tload(coordinator, *arguments):
+    subprocess.run([BUILD / "tload", *arguments], env={**os.environ, "TLOAD_COORDINATOR": coordinator.url}, check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def one_more(coordinator, tenants, i):
+    """Seconds until there is one more tenant, and from then until its first ten rows are in the sink."""
+    name = f"n{i}"
+    began = time.monotonic()
+    if tenants.make(name).status != 201:
+        raise AssertionError(f"tenant {name} was not made")
+    made = time.monotonic()
+    tload(coordinator, "--tenant", name, "define-table", "t", "id int", "--key", "id")
+    with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+        file.write("id\n" + "".join(f"{n}\n" for n in range(10)))
+        file.flush()
+        tload(coordinator, "--tenant", name, "upload", file.name, "--table", "t")
+    return made - began, time.monotonic() - made
+
+
 def run(services, number, seconds=SECONDS, postgresql=False, perf=None):
     """The figures for so many tenants."""
     url = services.postgres.url if postgresql else None
@@ -70,7 +94,7 @@ def run(services, number, seconds=SECONDS, postgresql=False, perf=None):
         tenants.await_served(START_SECONDS)
         served = time.monotonic() - began
         parked(pid, START_SECONDS)
-        # The roles make their consumers anew for so many partitions, some seconds after the last tenant came.
+        # For a while after the last tenant came all are fetched for.
         time.sleep(SETTLE_SECONDS)
         parked(pid, START_SECONDS)
         used = watch(pid, seconds, perf)
@@ -82,6 +106,8 @@ def run(services, number, seconds=SECONDS, postgresql=False, perf=None):
             "cpu_s": used,
             "cpu_percent": 100 * used / seconds,
         }
+        news = [one_more(daemon.coordinator, tenants, i) for i in range(NEWS)]
+        figures["new_tenant_s"], figures["first_upload_s"] = (statistics.median(x) for x in zip(*news, strict=True))
         if postgresql:
             figures["connections"] = connections(services)
         return figures

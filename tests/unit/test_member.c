@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <librdkafka/rdkafka.h>
@@ -15,15 +18,15 @@
 #include "coordinatord/pipeline/member.h"
 #include "shared/base/clock.h"
 
-enum { WITHIN_MS = 30000, PARTITIONS = 2, TRIES = 5, LARGE = 1000 };
-
-static const char large[] = "large"; /* a tenant with so many partitions, whose topics are never made */
+enum { WITHIN_MS = 30000, PARTITIONS = 2, TRIES = 5 };
 
 struct fixture {
     rd_kafka_t *rk;
     rd_kafka_mock_cluster_t *cluster;
     struct attendant *attendant;
-    struct member *member;
+    struct member *member; /* NULL until `begin` */
+    int log_fd;
+    struct tl_log log;
     struct tenant_info tenant; /* "a", from which the others are made */
 };
 
@@ -37,7 +40,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct lane_seen lanes[16];
 static int drains; /* of lanes that ran */
-static int added;  /* lanes, ever */
+static int messages;
 static _Atomic bool at_work;
 
 static int count_open(struct worker *w, struct tl_error *err)
@@ -63,7 +66,6 @@ static int lane_added(struct worker *w, struct lane *lane, int64_t *begin, struc
     while (lanes[i].position[0])
         i++;
     snprintf(lanes[i].position, sizeof lanes[i].position, "%s", lane->position);
-    added++;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&mutex);
     lane->state = &lanes[i];
@@ -89,6 +91,10 @@ static void on_message(struct worker *w, struct lane *lane, const struct tl_mess
     (void)w;
     (void)lane;
     (void)m;
+    pthread_mutex_lock(&mutex);
+    messages++;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&mutex);
 }
 
 static void on_lost(struct worker *w, struct lane *lane, const struct tl_error *why)
@@ -144,12 +150,11 @@ static int setup(void **state)
     static char url[] = "none";
     struct fixture *f = calloc(1, sizeof *f);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    struct member_options options = {.ops = &fake_role, .control_url = "unix:/nowhere"};
     struct tl_error err;
     char text[200];
 
     memset(lanes, 0, sizeof lanes);
-    drains = added = 0;
+    drains = messages = 0;
     atomic_store(&at_work, true);
     if (!f || rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", text, sizeof text) != RD_KAFKA_CONF_OK)
         return -1;
@@ -168,21 +173,45 @@ static int setup(void **state)
     if (tl_kafka_conf_set(&f->tenant.kafka, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(f->cluster),
                           &err))
         return -1;
-    options.attendant = f->attendant = attendant_new("fake", NULL, &err);
-    f->member = f->attendant ? member_new(&options, &f->tenant, &err) : NULL;
+    f->log_fd = memfd_create("log", MFD_CLOEXEC);
+    tl_log_init(&f->log, f->log_fd, TL_LOG_DEBUG);
+    f->attendant = attendant_new("fake", &f->log, &err);
     *state = f;
-    return f->member ? 0 : -1;
+    return f->attendant && f->log_fd >= 0 ? 0 : -1;
+}
+
+static void begin(struct fixture *f, const struct followed_times *times)
+{
+    struct member_options options = {.ops = &fake_role,
+                                     .control_url = "unix:/nowhere",
+                                     .attendant = f->attendant,
+                                     .log = &f->log,
+                                     .times = *times};
+    struct tl_error err;
+
+    f->member = member_new(&options, &f->tenant, &err);
+    assert_non_null(f->member);
+}
+
+static int setup_begun(void **state)
+{
+    if (setup(state))
+        return -1;
+    begin(*state, &(struct followed_times){0});
+    return 0;
 }
 
 static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    member_stop(f->member);
+    if (f->member)
+        member_stop(f->member);
     member_free(f->member);
     attendant_free(f->attendant);
     tl_kafka_conf_release(&f->tenant.kafka);
     rd_kafka_destroy(f->rk);
+    close(f->log_fd);
     free(f);
     for (size_t i = 0; i < TL_ARRAY_LEN(lanes); i++)
         if (lanes[i].position[0])
@@ -200,8 +229,6 @@ static void tell(struct fixture *f, const char *const *names, const int64_t *epo
         assert_int_equal(tenant_info_copy(&list.item[i], &f->tenant, &err), 0);
         snprintf(list.item[i].name, sizeof list.item[i].name, "%s", names[i]);
         list.item[i].epoch = epochs[i];
-        if (strcmp(names[i], large) == 0)
-            list.item[i].partitions = LARGE;
     }
     member_tell(f->member, &list);
     assert_int_equal(list.n, 0);
@@ -289,36 +316,95 @@ static void test_drains(void **state)
     assert_int_equal(n, PARTITIONS);
 }
 
-static void await_added(int n)
+static void await_said(struct fixture *f, const char *what)
+{
+    int64_t until = tl_clock_ms() + WITHIN_MS;
+    char text[65536] = "";
+
+    while (!strstr(text, what)) {
+        ssize_t n = pread(f->log_fd, text, sizeof text - 1, 0);
+
+        assert_true(n >= 0);
+        text[n] = '\0';
+        assert_true(tl_clock_ms() < until);
+    }
+}
+
+static void produce(struct fixture *f)
+{
+    char value[] = "x";
+
+    assert_int_equal(rd_kafka_producev(f->rk, RD_KAFKA_V_TOPIC("tload.a.raw-input"), RD_KAFKA_V_PARTITION(0),
+                                       RD_KAFKA_V_VALUE(value, 1), RD_KAFKA_V_END),
+                     0);
+    assert_int_equal(rd_kafka_flush(f->rk, WITHIN_MS), 0);
+}
+
+static void await_messages(int n)
 {
     struct timespec end = tl_clock_after(WITHIN_MS);
     int seen;
 
     pthread_mutex_lock(&mutex);
-    while (added < n && pthread_cond_clockwait(&changed, &mutex, CLOCK_MONOTONIC, &end) != ETIMEDOUT)
+    while (messages < n && pthread_cond_clockwait(&changed, &mutex, CLOCK_MONOTONIC, &end) != ETIMEDOUT)
         ;
-    seen = added;
+    seen = messages;
     pthread_mutex_unlock(&mutex);
-    assert_true(seen >= n);
+    assert_int_equal(seen, n);
 }
 
-/*
- * With many more partitions than before, or many fewer, another consumer takes over, which waits longer or shorter for each
- * fetch: seen by the lanes, which come anew.
- */
-static void test_outgrown(void **state)
+/* What is not fetched any more is fetched again when control says that something comes, and nothing is missed. */
+static void test_stirred(void **state)
 {
-    static const char *const names[] = {"a", large};
+    static const char *const name = "a";
+    static const int64_t epoch = 1;
+    struct fixture *f = *state;
+
+    atomic_store(&at_work, false);
+    begin(f, &(struct followed_times){.awake_ms = 1, .look_every_ms = 1000 * WITHIN_MS});
+    tell(f, &name, &epoch, 1);
+    await_said(f, "tload.a.raw-input is not fetched any more");
+    produce(f);
+    assert_int_equal(messages, 0);
+    f->tenant.stirred++;
+    tell(f, &name, &epoch, 1);
+    await_messages(1);
+    /* It stays awake while there are uploads. */
+    f->tenant.active = true;
+    tell(f, &name, &epoch, 1);
+    produce(f);
+    await_messages(2);
+}
+
+/* What control knows nothing of is found as well, and so is what came while it was not fetched before a rebalance. */
+static void test_looked_at(void **state)
+{
+    static const char *const names[] = {"a", "b"};
     static const int64_t epochs[] = {1, 1};
     struct fixture *f = *state;
 
     atomic_store(&at_work, false);
+    begin(f, &(struct followed_times){.awake_ms = 1, .look_every_ms = 100});
     tell(f, names, epochs, 1);
-    await_added(PARTITIONS);
+    await_said(f, "tload.a.raw-input is not fetched any more");
+    produce(f);
+    await_messages(1);
+}
+
+static void test_fetched_after_a_rebalance(void **state)
+{
+    static const char *const names[] = {"a", "b"};
+    static const int64_t epochs[] = {1, 1};
+    struct fixture *f = *state;
+
+    atomic_store(&at_work, false);
+    begin(f, &(struct followed_times){.awake_ms = 1, .look_every_ms = 1000 * WITHIN_MS});
+    tell(f, names, epochs, 1);
+    await_said(f, "tload.a.raw-input is not fetched any more");
+    produce(f);
+    assert_int_equal(rd_kafka_mock_topic_create(f->cluster, "tload.b.raw-input", PARTITIONS, 1), 0);
     tell(f, names, epochs, 2);
-    await_added(2 * PARTITIONS);
-    tell(f, names, epochs, 1);
-    await_added(3 * PARTITIONS);
+    await_messages(1);
 }
 
 /* A tenant that was made anew begins with what it is known by now, and nothing of the old one goes on beside it. */
@@ -339,10 +425,12 @@ static void test_epoch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_follows, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_drains, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_outgrown, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_epoch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_follows, setup_begun, teardown),
+        cmocka_unit_test_setup_teardown(test_drains, setup_begun, teardown),
+        cmocka_unit_test_setup_teardown(test_stirred, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_looked_at, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fetched_after_a_rebalance, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_epoch, setup_begun, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
