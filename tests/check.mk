@@ -67,8 +67,8 @@ histories: all ## random changes of schemas while uploads run, and an oracle: HI
 
 .PHONY: check-histories
 check-histories: all ## a short run of it, always the same seeds
-	tests/torture/histories.py --histories 80 --seed 1 --discard
-	tests/torture/histories.py --histories 40 --seed 101 --discard --sink postgresql
+	tests/torture/histories.py --histories 50 --seed 1 --discard
+	tests/torture/histories.py --histories 25 --seed 101 --discard --sink postgresql
 
 .PHONY: histories-selftest
 histories-selftest: ## break the product on purpose, in copies, and see that the histories tell

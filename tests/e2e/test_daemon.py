@@ -11,7 +11,7 @@ import time
 
 from tests.lib.harness import BUILD, Process, TestCase, free_port, scaled, wait_until
 
-SANITIZERS = {"asan", "tsan"}
+SANITIZERS = {"tsan"}
 
 
 class DaemonCase(TestCase):

@@ -19,6 +19,8 @@ def stands_still(process):
 
 
 class Moves(TestCase):
+    moving = None
+
     def setUp(self):
         super().setUp()
         self.west = self.own_kafka()
@@ -28,6 +30,9 @@ class Moves(TestCase):
         self.call("POST", "/v1/tenants", {"tenant": "acme", "cluster": "default"})
         self.tload(*TENANT, "define-table", "orders", "id int", "qty int", "--key", "id")
         self.tload(*TENANT, "define-table", "log", "id int", "qty int")
+
+    def failure_notes(self):
+        return [*super().failure_notes(), f"the tenant, as it was seen last: {self.moving}"]
 
     def call(self, method, path, body=None, status=(200, 201, 202, 204)):
         answer = self.coordinator.http(method, path, body)
@@ -42,8 +47,8 @@ class Moves(TestCase):
 
     def await_moved(self, to, timeout=60):
         def moved():
-            tenant = self.tenant()
-            return tenant["cluster"] == to and not tenant["moving_to"] and not tenant["leaving"]
+            self.moving = self.tenant()
+            return self.moving["cluster"] == to and not self.moving["moving_to"] and not self.moving["leaving"]
 
         wait_until(moved, timeout=timeout, what="the move to be done")
 
@@ -151,12 +156,12 @@ class Moves(TestCase):
                 self.move(there)
             wait_until(lambda: self.coordinator.process.poll() is not None, what=f"the end at move.{step}")
             self.coordinator.start()
-            self.await_moved(there)
             code = upload.wait(60)
             if code == 5:
                 self.tload(*TENANT, "resume", step)
             else:
                 self.assertEqual(code, 0, upload)
+            self.await_moved(there)
             here, there = there, here
             expected += 20000
             self.assertEqual(self.select("select count(*) from log"), [(expected,)])

@@ -10,7 +10,7 @@ import tempfile
 from tests.lib.harness import SharedTestCase, TestCase, wait_until
 from tests.lib.postgres import Cable, Database, Postgres
 
-SANITIZERS = {"asan", "tsan"}
+SANITIZERS = {"tsan"}
 
 server = None
 databases = 0

@@ -8,7 +8,7 @@ import signal
 from tests.lib.harness import SharedTestCase, scaled, wait_until
 from tests.oracle import orders
 
-SANITIZERS = {"asan", "tsan"}
+SANITIZERS = {"asan"}
 ROWS = 150000
 
 

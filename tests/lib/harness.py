@@ -15,8 +15,9 @@ Most tests need no coordinatord of their own: SharedTestCase starts one for all 
 tables of its own (self.define). That is much faster.
 
 Kafka is shared by all tests of a run, since it takes longest to start: TEST_KAFKA names one that runs already,
-otherwise tests/run.py starts and stops one. A test finds it without topics and groups of ours. Tests that kill Kafka
-take one of their own: self.start(kafka=self.own_kafka()). A module that is to run under the sanitizers too says
+otherwise tests/run.py starts and stops one. A test finds it without topics and groups of ours. Tests that kill Kafka, or
+need two, take some of their own, self.start(kafka=self.own_kafka()); the next test that does has the same ones, if they
+were never stopped. A module that is to run under the sanitizers too says
 SANITIZERS = {"asan", "tsan"}.
 """
 
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 _shared = None
+_spare = []  # of one node: tests had them for themselves, and left them in order
 
 
 def shared_kafka():
@@ -62,6 +64,13 @@ def stop_shared_kafka():
         _shared.stop()
         shutil.rmtree(_shared.dir, ignore_errors=True)
     _shared = None
+    while _spare:
+        _end_kafka(_spare.pop())
+
+
+def _end_kafka(kafka):
+    kafka.stop()
+    shutil.rmtree(kafka.dir, ignore_errors=True)
 
 
 class UnixHTTPConnection(http.client.HTTPConnection):
@@ -195,10 +204,22 @@ class TestCase(unittest.TestCase):
     # --- starting
 
     def own_kafka(self, nodes=1):
-        """A Kafka that only this test has, started. self.dir has its logs."""
-        kafka = Kafka(os.path.join(self.dir, f"kafka{len(os.listdir(self.dir))}"), nodes)
-        self.addCleanup(kafka.stop)
-        return kafka.start()
+        """A Kafka that only this test has, started, with nothing of ours on it."""
+        if nodes == 1 and _spare:
+            kafka = _spare.pop()
+            kafka.purge()
+        else:
+            kafka = Kafka(tempfile.mkdtemp(prefix="tload-kafka-"), nodes).start()
+        self.addCleanup(self._give_back, kafka)
+        return kafka
+
+    @staticmethod
+    def _give_back(kafka):
+        """To start one takes longer than most tests do."""
+        if kafka.nodes == 1 and not kafka.disturbed:
+            _spare.append(kafka)
+        else:
+            _end_kafka(kafka)
 
     def new_coordinator(self, settings=None, roles=None, directory=None):
         """Not started yet. self.kafka must be there. With a directory it shares state and socket with others there."""

@@ -36,6 +36,7 @@ class Kafka:
         self.dir = directory
         self.nodes = nodes
         self.address = None
+        self.disturbed = False  # it was stopped, killed or paused, ever
 
     def start(self, port=None):
         command = [SERVICE, "start", self.dir] + ([str(port)] if port else [])
@@ -45,6 +46,7 @@ class Kafka:
         return self
 
     def stop(self):
+        self.disturbed = True
         subprocess.run([SERVICE, "stop", self.dir], timeout=120, check=True)
 
     def pid(self, node=1):
@@ -53,12 +55,14 @@ class Kafka:
 
     def kill(self, node=1):
         """As a crash would: SIGKILL. start() brings the node back."""
+        self.disturbed = True
         pid = self.pid(node)
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: gone(pid), what=f"end of Kafka's node {node}")
 
     def pause(self, node=1):
         """The node hangs: connections stay open and nothing answers, until resume()."""
+        self.disturbed = True
         os.kill(self.pid(node), signal.SIGSTOP)
 
     def resume(self, node=1):

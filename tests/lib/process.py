@@ -25,13 +25,15 @@ def scaled(seconds):
 def wait_until(condition, timeout=30, what="a condition"):
     """Asks until condition() is true and returns what it gave; fails after so many seconds."""
     deadline = time.monotonic() + scaled(timeout)
+    pause = 0.01
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {scaled(timeout)} s in vain for {what}")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.1)  # many wait at a time
 
 
 def free_port():
@@ -42,10 +44,11 @@ def free_port():
 
 
 def gone(pid):
-    """Has the process ended? One that waits to be reaped has."""
+    """Has the process ended? One that waits to be reaped has, but not while threads of it still hold its sockets."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
-            return f.read().rpartition(")")[2].split()[0] in "ZX"
+            words = f.read().rpartition(")")[2].split()
+            return words[0] in "ZX" and int(words[17]) <= 1
     except (FileNotFoundError, ProcessLookupError):
         return True
 
