@@ -119,8 +119,8 @@ class KafkaFails(FaultCase):
     def test_killed_in_the_middle_of_an_upload(self):
         self.start(kafka=self.own_kafka())
         table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 120000, wrong=0.01, ids=100000)
-        due = orders.expected().read(path, shown_name="(stdin)")
+        path = orders.write(self.path("orders.csv"), 100000, wrong=0.01)
+        due = orders.expected(path, shown_name="(stdin)")
         process = self.tload_start("--json", "upload", "-", "--table", table, stdin=subprocess.PIPE)
 
         def restart():
@@ -143,7 +143,7 @@ class KafkaFails(FaultCase):
         self.start(kafka=self.own_kafka())
         table = self.define(*orders.DEFINITION)
         path = orders.write(self.path("orders.csv"), 200000, wrong=0.01)
-        due = orders.expected().read(path)
+        due = orders.expected(path)
         process = self.tload_start("--json", "upload", path, "--table", table)
         self.wait_applied(self.upload_of(process)["upload"], 1, process)
         self.kafka.kill()
@@ -155,7 +155,7 @@ class KafkaFails(FaultCase):
         self.start(kafka=self.own_kafka())
         table = self.define(*orders.DEFINITION)
         path = orders.write(self.path("orders.csv"), 100000, wrong=0.01)
-        due = orders.expected().read(path)
+        due = orders.expected(path)
         process = self.tload_start("--json", "upload", path, "--table", table)
         self.upload_of(process)
         self.kafka.pause()
@@ -230,8 +230,8 @@ class CoordinatorFails(FaultCase):
     def test_killed_in_the_middle(self):
         self.start(kafka=self.own_kafka())
         table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 220000, wrong=0.01, ids=200000)
-        due = orders.expected().read(path)
+        path = orders.write(self.path("orders.csv"), 200000, wrong=0.01)
+        due = orders.expected(path)
         process = self.tload_start("--json", "upload", path, "--table", table)
         upload = self.upload_of(process)["upload"]
         for rows in (1, 80000):
@@ -269,8 +269,8 @@ class CoordinatorFails(FaultCase):
     def test_terminated_in_the_middle(self):
         self.start(kafka=self.own_kafka())
         table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 160000, wrong=0.01)
-        due = orders.expected().read(path)
+        path = orders.write(self.path("orders.csv"), 200000, wrong=0.01)
+        due = orders.expected(path)
         process = self.tload_start("--json", "upload", path, "--table", table)
         upload = self.upload_of(process)["upload"]
         for rows in (1, 60000):
@@ -361,7 +361,7 @@ class SinkFails(FaultCase):
         self.coordinator.start()
         table = self.define(*orders.DEFINITION)
         path = orders.write(self.path("orders.csv"), 100000, wrong=0.01)
-        due = orders.expected().read(path)
+        due = orders.expected(path)
         process = self.tload_start("--json", "upload", path, "--table", table)
         upload = self.upload_of(process)["upload"]
         wait_until(lambda: "waiting for the sink" in (self.look(upload)["waiting"] or ""), what="the word of waiting")
@@ -385,7 +385,7 @@ class SinkFails(FaultCase):
         self.coordinator.start()
         table = self.define(*orders.DEFINITION)
         path = orders.write(self.path("orders.csv"), 20000, wrong=0.2)
-        due = orders.expected().read(path)
+        due = orders.expected(path)
         process = self.tload_start("--json", "upload", path, "--table", table)
         upload = self.upload_of(process)["upload"]
         wait_until(lambda: self.look(upload)["waiting"], what="the word of waiting")

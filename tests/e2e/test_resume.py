@@ -30,7 +30,7 @@ class Resume(SharedTestCase):
         return answer.status == 200
 
     def check(self, table, path, upload):
-        due = orders.expected().read(path)
+        due = orders.expected(path)
         status = self.status(upload)
         self.assertEqual(status["state"], "done_with_errors")
         self.assertEqual(status["rows_read"], due.read_rows)
@@ -143,7 +143,7 @@ class Resume(SharedTestCase):
         # What its sender would still send is dropped, and the rows of others are not.
         self.tload("resume", upload, exit=1)
         self.tload("upload", path, "--table", table, exit=3, timeout=scaled(120))
-        self.assertEqual(self.query(f"select * from {table} order by id"), orders.expected().read(path).sorted())
+        self.assertEqual(self.query(f"select * from {table} order by id"), orders.expected(path).sorted())
 
     def test_cancelled_while_it_is_sent(self):
         table, path, upload, process = self.begin(rows=ROWS * 4)

@@ -47,7 +47,7 @@ class Loading(UploadCase):
     def test_many_rows_some_wrong(self):
         table = self.define(*orders.DEFINITION)
         path = orders.write(os.path.join(self.dir, "orders.csv"), 30000, wrong=0.02, ids=25000)
-        due = orders.expected().read(path)
+        due = orders.expected(path)
         upload = self.upload(table, path, exit=3)
 
         self.assertEqual(upload["state"], "done_with_errors")

@@ -163,7 +163,7 @@ class Wire(SharedTestCase):
     def test_import_error(self):
         table = self.define(*orders.DEFINITION)
         path = orders.write(os.path.join(self.dir, "orders.csv"), 5000, wrong=0.1)
-        due = orders.expected().read(path)
+        due = orders.expected(path)
         upload = self.upload(table, path, exit=3)
         rows = []
         for m in self.messages(ERRORS, table, upload["upload"]):
