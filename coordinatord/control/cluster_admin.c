@@ -300,7 +300,7 @@ static int apply(struct control *c, struct cluster *cl, struct patch *p, struct 
         keeper_kick(cl);
     }
     for (struct tenant *t = atomic_load(&c->tenants); t; t = atomic_load(&t->next))
-        if (t->cluster == cl)
+        if (t->cluster == cl && !atomic_load(&t->gone))
             tenant_touch(c, t);
     return 0;
 }

@@ -73,11 +73,12 @@ int control_tenants(struct control *c, int limit, const char *cursor, json_t **a
                     struct tl_error *err) TL_MUST_CHECK;
 /*
  * For the roles: all that it takes to reach Kafka, sink and error store, of the tenants that have changed since the
- * "change" that was seen, those that are being removed too; or, with "all", of all that there are. Waits up to wait_ms
+ * "change" that was seen in this "life" of control, those that are being removed too; or, with "all", of all that there
+ * are. Waits up to wait_ms
  * for something to change. "active": it has unfinished uploads; "stirred" differs when something else is written.
  */
-int control_roles_tenants(struct control *c, int limit, const char *cursor, int wait_ms, int64_t seen,
-                          json_t **answer, struct tl_error *err) TL_MUST_CHECK;
+int control_roles_tenants(struct control *c, int limit, const char *cursor, int wait_ms, int64_t life,
+                          int64_t seen, json_t **answer, struct tl_error *err) TL_MUST_CHECK;
 /* admin: also of one that is being removed. */
 int control_tenant(struct control *c, const char *tenant, bool admin, json_t **answer,
                    struct tl_error *err) TL_MUST_CHECK;

@@ -176,7 +176,7 @@ struct control {
     struct tracker *trackers;
     size_t ntenants;        /* that are not gone */
     int64_t tenants_change; /* rises whenever something changes that the roles know of tenants */
-    int64_t tenants_since;  /* what was removed before this change is not known any more */
+    int64_t tenants_life;   /* of its numbers: a start's own */
     bool adding_cluster;    /* one at a time: it takes a while to find out whether it can be used */
     int64_t last_change;
     struct live *live[LIVE_BUCKETS];

@@ -91,7 +91,7 @@ static int load_tenant(void *app, struct tenant_row *row, struct tl_error *err)
 
 int tenants_load(struct control *c, struct tl_error *err)
 {
-    c->tenants_since = c->tenants_change = tl_clock_wall_ms();
+    c->tenants_life = c->tenants_change = tl_clock_wall_ms();
     return store_tenants(c->store, load_tenant, c, err);
 }
 
@@ -258,13 +258,15 @@ static int list(struct control *c, bool (*is_due)(const struct tenant *t, int64_
                 json_t **answer, struct tl_error *err)
 {
     json_t *tenants = json_array();
-    const char *last = NULL, *next = NULL;
+    const char *before = NULL, *last = NULL, *next = NULL;
     int failed = 0;
 
     for (struct tenant *t = atomic_load(&c->tenants); t && !failed && !next; t = atomic_load(&t->next)) {
-        /* One that was made again comes before those that had its name. */
-        if (!is_due(t, seen) || (cursor && strcmp(t->name, cursor) <= 0) ||
-            (last && strcmp(t->name, last) == 0))
+        /* One that was made again comes before those that had its name, which are of no interest then. */
+        bool again = before && strcmp(t->name, before) == 0;
+
+        before = t->name;
+        if (again || !is_due(t, seen) || (cursor && strcmp(t->name, cursor) <= 0))
             continue;
         if ((int)json_array_size(tenants) == limit)
             next = last;
@@ -289,20 +291,21 @@ int control_tenants(struct control *c, int limit, const char *cursor, json_t **a
     return rc;
 }
 
-int control_roles_tenants(struct control *c, int limit, const char *cursor, int wait_ms, int64_t seen,
-                          json_t **answer, struct tl_error *err)
+int control_roles_tenants(struct control *c, int limit, const char *cursor, int wait_ms, int64_t life,
+                          int64_t seen, json_t **answer, struct tl_error *err)
 {
     int64_t deadline = tl_clock_ms() + TL_MIN(wait_ms, ROLES_WAIT_MAX_MS);
     int rc;
 
     control_lock(c);
+    if (life != c->tenants_life)
+        seen = -1; /* of an earlier one: who was removed in that is not known */
     while (wait_ms > 0 && c->tenants_change == seen && !atomic_load(&c->stop) &&
            control_wait(c, &c->tenants_changed, deadline))
         ;
-    if (seen < c->tenants_since || seen > c->tenants_change)
-        seen = -1; /* of an earlier life */
     rc = list(c, changed_since, seen, for_roles, limit, cursor, answer, err);
-    if (rc == 0 && (json_object_set_new(*answer, "change", json_integer(c->tenants_change)) ||
+    if (rc == 0 && (json_object_set_new(*answer, "life", json_integer(c->tenants_life)) ||
+                    json_object_set_new(*answer, "change", json_integer(c->tenants_change)) ||
                     json_object_set_new(*answer, "all", json_boolean(seen < 0)))) {
         json_decref(*answer);
         rc = tl_fail_nomem(err);

@@ -28,6 +28,7 @@ struct control_api {
     int64_t waiting_told;
     int32_t waiting_partition;
     bool waiting;
+    int64_t life;   /* of control, by whose numbers: */
     int64_t change; /* of the tenants that are known; -1: none are */
 };
 
@@ -139,6 +140,7 @@ static int add_tenants(struct tenant_list *out, const json_t *tenants, struct tl
 /* What there is of the first page's answer. */
 struct pages {
     struct tenant_list list;
+    int64_t life;
     int64_t change;
     bool all;
 };
@@ -147,20 +149,21 @@ struct pages {
 static int next_page(struct control_api *c, struct pages *p, struct tl_error *err)
 {
     char path[PATH_MAX_BYTES];
-    json_int_t change;
+    json_int_t life, change;
     json_t *answer;
     int wait_ms = !p->list.n && c->change >= 0 ? TENANTS_WAIT_MS : 0;
     int n = snprintf(path, sizeof path, "/v1/roles/tenants?limit=%d", TENANTS_PAGE), all, rc;
 
     if (c->change >= 0)
-        n += snprintf(path + n, sizeof path - (size_t)n, "&seen=%lld&wait_ms=%d", (long long)c->change,
-                      wait_ms);
+        n += snprintf(path + n, sizeof path - (size_t)n, "&life=%lld&seen=%lld&wait_ms=%d",
+                      (long long)c->life, (long long)c->change, wait_ms);
     if (p->list.n)
         snprintf(path + n, sizeof path - (size_t)n, "&cursor=%s", p->list.item[p->list.n - 1].name);
     if (tl_http_call(c->http, "GET", path, NULL, wait_ms + CALL_MS, &answer, err))
         return -1;
-    rc = json_unpack(answer, "{s:I, s:b}", "change", &change, "all", &all);
+    rc = json_unpack(answer, "{s:I, s:I, s:b}", "life", &life, "change", &change, "all", &all);
     if (!rc && !p->list.n) {
+        p->life = life;
         p->change = change;
         p->all = all;
     }
@@ -237,8 +240,10 @@ int control_api_tenants(struct control_api *c, struct tenant_list *list, struct 
     } else if (!rc) {
         rc = merge(list, &p.list, err);
     }
-    if (!rc)
+    if (!rc) {
+        c->life = p.life;
         c->change = p.change;
+    }
     tenant_list_release(&p.list);
     return rc;
 }

@@ -172,10 +172,9 @@ static void begin(struct tl_consumer *c, rd_kafka_topic_partition_list_t *list, 
         else
             tl_fail(why, TL_E_AGAIN, "%s [%d] can't be served now", tp->topic, tp->partition);
     }
-    /* That one is paused outlives its assignment. */
+    /* That one is paused outlives its assignment, and that of the next one after it. */
     if (c->paused)
         rd_kafka_resume_partitions(c->rk, taken);
-    c->paused = false;
     code = rd_kafka_assign(c->rk, taken);
     if (code)
         c->events.trouble(c->events.app, NULL, -1, rd_kafka_err2str(code));
@@ -465,11 +464,15 @@ static rd_kafka_message_t *wait_for_event(struct tl_consumer *c, int wait_ms)
 
 int tl_consumer_poll(struct tl_consumer *c, int wait_ms, struct tl_error *err)
 {
-    rd_kafka_message_t *m = wait_for_event(c, wait_ms);
+    rd_kafka_message_t *m;
     char text[256];
-    rd_kafka_resp_err_t code = rd_kafka_fatal_error(c->rk, text, sizeof text);
-    bool stray = m && !m->err;
+    rd_kafka_resp_err_t code;
+    bool stray;
 
+    tl_consumer_wake_brokers(c);
+    m = wait_for_event(c, wait_ms);
+    code = rd_kafka_fatal_error(c->rk, text, sizeof text);
+    stray = m && !m->err;
     /* Another broker does not know a topic yet: asking for all has librdkafka look at its subscription again. */
     if (m && m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && !c->missing) {
         c->missing = true;
@@ -519,67 +522,8 @@ void tl_consumer_free(struct tl_consumer *c)
     rd_kafka_queue_destroy(c->own);
     free_list(c->wanted);
     free_list(c->subscribed);
+    free_list(c->woken);
     forget_given(c);
     if (!tl_rdkafka_destroy(c->rk, DESTROY_WITHIN_MS, c))
         tl_warn(log, "kafka", "a consumer that has left its group can't be cleared away yet");
-}
-
-static rd_kafka_topic_partition_list_t *one_partition(const char *topic, int32_t partition, int64_t offset)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-
-    if (list)
-        rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
-    return list;
-}
-
-int tl_consumer_seek(struct tl_consumer *c, const char *topic, int32_t partition, int64_t offset,
-                     struct tl_error *err)
-{
-    enum { SEEK_WAIT_MS = 1000 };
-    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, offset);
-    rd_kafka_error_t *failed;
-    rd_kafka_resp_err_t code;
-
-    if (!list)
-        return tl_fail_nomem(err);
-    failed = rd_kafka_seek_partitions(c->rk, list, SEEK_WAIT_MS);
-    code = failed ? rd_kafka_error_code(failed) : list->elems[0].err;
-    if (failed)
-        rd_kafka_error_destroy(failed);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code)
-        return tl_fail(err, TL_E_AGAIN, "seeking in %s [%d]: %s", topic, partition, rd_kafka_err2str(code));
-    return 0;
-}
-
-int tl_consumer_fetch(struct tl_consumer *c, const char *topic, bool fetched, struct tl_error *err)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
-    rd_kafka_resp_err_t code;
-
-    if (!list)
-        return tl_fail_nomem(err);
-    for (int i = 0; c->given && i < c->given->cnt; i++)
-        if (strcmp(c->given->elems[i].topic, topic) == 0)
-            rd_kafka_topic_partition_list_add(list, topic, c->given->elems[i].partition);
-    c->paused |= !fetched;
-    code = fetched ? rd_kafka_resume_partitions(c->rk, list) : rd_kafka_pause_partitions(c->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    return code ? tl_rdkafka_fail(err, code, fetched ? "resuming" : "pausing", topic) : 0;
-}
-
-int tl_consumer_store(struct tl_consumer *c, const char *topic, int32_t partition, int64_t next,
-                      struct tl_error *err)
-{
-    rd_kafka_topic_partition_list_t *list = one_partition(topic, partition, next);
-    rd_kafka_resp_err_t code;
-
-    if (!list)
-        return tl_fail_nomem(err);
-    code = rd_kafka_offsets_store(c->rk, list);
-    if (!code)
-        code = list->elems[0].err;
-    rd_kafka_topic_partition_list_destroy(list);
-    return code ? tl_rdkafka_fail(err, code, "storing an offset", NULL) : 0;
 }

@@ -24,7 +24,8 @@ struct tl_consumer {
     atomic_bool anew; /* tl_consumer_begin_anew was called */
     /* The owner's. */
     rd_kafka_topic_partition_list_t *given;      /* by the group; NULL: nothing */
-    bool paused;                                 /* some partition may be */
+    bool paused;                                 /* some partition was, ever */
+    rd_kafka_topic_partition_list_t *woken;      /* resumed since the last poll; NULL: none */
     bool incomplete;                             /* some of it could not begin yet */
     int64_t again;                               /* when that is tried again, tl_clock_ms */
     rd_kafka_topic_partition_list_t *wanted;     /* topics to be subscribed; NULL: nothing yet */
@@ -44,6 +45,9 @@ struct tl_kqueue {
 
 /* What librdkafka has to say that is no message, into the log. */
 void tl_consumer_say(struct tl_consumer *c, const rd_kafka_message_t *m);
+
+/* consumer_fetch.c; in the owner's thread. What was resumed is fetched at once. */
+void tl_consumer_wake_brokers(struct tl_consumer *c);
 
 /* left.c; in the owner's thread. Before the partition is given up: nothing of it comes to its owner's queue any more. */
 void tl_left_add(struct tl_left *l, rd_kafka_t *rk, const rd_kafka_topic_partition_t *tp);

@@ -15,7 +15,8 @@
     "{\"tenant\":\"" name "\",\"cluster\":\"default\",\"partitions\":4,\"state\":\"" state                       \
     "\",\"ready\":true,\"sink\":\"s\",\"errors\":\"e\",\"active\":false,\"kafka\":{\"bootstrap.servers\":\"b\"}" \
     ",\"stirred\":" more "}"
-#define LIST(tenants, change, all) "{\"tenants\":[" tenants "],\"change\":" #change ",\"all\":" #all "}"
+#define LIST(tenants, change, all) \
+    "{\"tenants\":[" tenants "],\"change\":" #change ",\"life\":5,\"all\":" #all "}"
 
 static void ask(struct control_api *c, struct tenant_list *list)
 {
@@ -49,8 +50,8 @@ static void test_tenants(void **state)
     static char text[6][2000];
     struct http_answer script[] = {
         answer(text[0], sizeof text[0],
-               "{\"tenants\":[" TENANT("b", "ready",
-                                       "7,\"epoch\":7") "],\"next\":\"b\",\"change\":41,\"all\":true}"),
+               "{\"tenants\":[" TENANT(
+                   "b", "ready", "7,\"epoch\":7") "],\"next\":\"b\",\"change\":41,\"life\":5,\"all\":true}"),
         answer(text[1], sizeof text[1], LIST(TENANT("a", "ready", "1,\"epoch\":1"), 42, true)),
         answer(
             text[2], sizeof text[2],
@@ -60,8 +61,8 @@ static void test_tenants(void **state)
                                                                                            "3,\"epoch\":1"),
                  43, false)),
         answer(text[3], sizeof text[3],
-               "{\"tenants\":[" TENANT("a", "ready",
-                                       "9,\"epoch\":1") "],\"next\":\"a\",\"change\":44,\"all\":false}"),
+               "{\"tenants\":[" TENANT(
+                   "a", "ready", "9,\"epoch\":1") "],\"next\":\"a\",\"change\":44,\"life\":5,\"all\":false}"),
         answer(text[4], sizeof text[4], "{\"tenants\":[]}"),
         answer(text[5], sizeof text[5], LIST("", 45, true)),
     };
@@ -97,8 +98,8 @@ static void test_tenants(void **state)
     /* Its thread has ended. */
     assert_null(strstr(s.request[0], "seen"));
     assert_non_null(strstr(s.request[1], "cursor=b"));
-    assert_non_null(strstr(s.request[2], "seen=41&wait_ms=20000"));
-    assert_non_null(strstr(s.request[3], "seen=43"));
+    assert_non_null(strstr(s.request[2], "life=5&seen=41&wait_ms=20000"));
+    assert_non_null(strstr(s.request[3], "life=5&seen=43"));
     assert_non_null(strstr(s.request[4], "seen=43&wait_ms=0&cursor=a"));
     assert_null(strstr(s.request[5], "seen"));
 }

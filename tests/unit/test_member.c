@@ -42,6 +42,7 @@ static struct lane_seen lanes[16];
 static int drains; /* of lanes that ran */
 static int messages;
 static _Atomic bool at_work;
+static _Atomic bool refuses; /* lanes */
 
 static int count_open(struct worker *w, struct tl_error *err)
 {
@@ -61,7 +62,8 @@ static int lane_added(struct worker *w, struct lane *lane, int64_t *begin, struc
 
     (void)w;
     (void)begin;
-    (void)err;
+    if (atomic_load(&refuses))
+        return tl_fail(err, TL_E_AGAIN, "not now");
     pthread_mutex_lock(&mutex);
     while (lanes[i].position[0])
         i++;
@@ -156,6 +158,7 @@ static int setup(void **state)
     memset(lanes, 0, sizeof lanes);
     drains = messages = 0;
     atomic_store(&at_work, true);
+    atomic_store(&refuses, false);
     if (!f || rd_kafka_conf_set(conf, "test.mock.num.brokers", "1", text, sizeof text) != RD_KAFKA_CONF_OK)
         return -1;
     f->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
@@ -407,6 +410,27 @@ static void test_fetched_after_a_rebalance(void **state)
     await_messages(1);
 }
 
+/* One that was paused, and can't begin with the next assignment, begins with a later one: it is fetched then. */
+static void test_fetched_after_two(void **state)
+{
+    static const char *const names[] = {"a", "b"};
+    static const int64_t epochs[] = {1, 1};
+    struct fixture *f = *state;
+
+    atomic_store(&at_work, false);
+    begin(f, &(struct followed_times){.awake_ms = 1, .look_every_ms = 1000 * WITHIN_MS});
+    tell(f, names, epochs, 1);
+    await_said(f, "tload.a.raw-input is not fetched any more");
+    produce(f);
+    atomic_store(&refuses, true);
+    assert_int_equal(rd_kafka_mock_topic_create(f->cluster, "tload.b.raw-input", PARTITIONS, 1), 0);
+    f->tenant.active = true; /* nothing is paused any more */
+    tell(f, names, epochs, 2);
+    await_said(f, "tload.a.raw-input [0] waits");
+    atomic_store(&refuses, false);
+    await_messages(1);
+}
+
 /* A tenant that was made anew begins with what it is known by now, and nothing of the old one goes on beside it. */
 static void test_epoch(void **state)
 {
@@ -430,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stirred, setup, teardown),
         cmocka_unit_test_setup_teardown(test_looked_at, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fetched_after_a_rebalance, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_fetched_after_two, setup, teardown),
         cmocka_unit_test_setup_teardown(test_epoch, setup_begun, teardown),
     };
 

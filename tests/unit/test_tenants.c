@@ -293,6 +293,7 @@ static void test_used(void **state)
     struct fixture *f = *state;
     struct answer a;
 
+    await_text(f, TENANTS "/default", "state", "ready");
     FAKE(fake_topic_set("here:9092", "others", 7); fake_topic_set("here:9092", "tload.nobody.raw-input", 2));
     a = ask(f, "GET", CLUSTERS "/default", NULL, 200);
     assert_contains(a.body, "\"ours\":12");
@@ -391,7 +392,7 @@ static void test_changed_by_hand(void **state)
 
 struct poll {
     struct fixture *f;
-    char path[80];
+    char path[120];
     struct answer answer;
 };
 
@@ -413,8 +414,8 @@ static void test_roles_hear_of_it(void **state)
 
     answer_release(&a);
     a = ask(f, "GET", "/v1/roles/tenants", NULL, 200);
-    snprintf(p.path, sizeof p.path, "/v1/roles/tenants?wait_ms=30000&seen=%lld",
-             (long long)number_of(&a, "change"));
+    snprintf(p.path, sizeof p.path, "/v1/roles/tenants?wait_ms=30000&life=%lld&seen=%lld",
+             (long long)number_of(&a, "life"), (long long)number_of(&a, "change"));
     answer_release(&a);
     assert_int_equal(pthread_create(&thread, NULL, poll_run, &p), 0);
     make_tenant(f, "a", 1, 201);
@@ -430,28 +431,35 @@ static void test_roles_hear_of_it(void **state)
     a = ask(f, "GET", "/v1/roles/tenants", NULL, 200);
     assert_null(strstr(a.body, "\"tenant\":\"a\""));
     /* Nothing new: that much is waited. */
-    snprintf(p.path, sizeof p.path, "/v1/roles/tenants?wait_ms=50&seen=%lld",
-             (long long)number_of(&a, "change"));
+    snprintf(p.path, sizeof p.path, "/v1/roles/tenants?wait_ms=50&life=%lld&seen=%lld",
+             (long long)number_of(&a, "life"), (long long)number_of(&a, "change"));
     answer_release(&a);
     expect(f, "GET", p.path, NULL, 200, "\"tenants\":[]");
 }
 
-/* The answer to who has seen `*seen`, which moves on. */
-static struct answer since(struct fixture *f, int64_t *seen)
+struct known {
+    int64_t life;
+    int64_t change;
+};
+
+/* The answer to who knows that; it moves on. */
+static struct answer since(struct fixture *f, struct known *k)
 {
-    char path[80];
+    char path[120];
     struct answer a;
 
-    snprintf(path, sizeof path, "/v1/roles/tenants?seen=%lld", (long long)*seen);
+    snprintf(path, sizeof path, "/v1/roles/tenants?life=%lld&seen=%lld", (long long)k->life,
+             (long long)k->change);
     a = ask(f, "GET", path, NULL, 200);
-    *seen = number_of(&a, "change");
+    *k = (struct known){number_of(&a, "life"), number_of(&a, "change")};
     return a;
 }
 
 static void test_roles_hear_of_what_changed(void **state)
 {
     struct fixture *f = *state;
-    int64_t seen = 0, before, stirred;
+    struct known seen = {0}, before;
+    int64_t stirred;
     struct answer a;
 
     make_tenant(f, "a", 1, 201);
@@ -502,9 +510,20 @@ static void test_roles_hear_of_what_changed(void **state)
     assert_contains(a.body, "\"all\":true");
     assert_contains(a.body, "\"active\":true");
     answer_release(&a);
-    seen += 1000000;
     a = since(f, &seen);
-    assert_contains(a.body, "\"all\":true");
+    assert_contains(a.body, "\"all\":false");
+    answer_release(&a);
+
+    /* Whoever had the name of a living one is of no interest, whatever happens to his cluster. */
+    ask_only(f, "POST", CLUSTERS, WEST, 201);
+    ask_only(f, "POST", TENANTS, "{\"tenant\":\"d\",\"partitions\":1,\"cluster\":\"west\"}", 201);
+    ask_only(f, "DELETE", TENANTS "/d", NULL, 204);
+    make_tenant(f, "d", 1, 201);
+    a = since(f, &seen);
+    answer_release(&a);
+    expect(f, "PATCH", CLUSTERS "/west", "{\"draining\":true}", 200, "\"draining\":true");
+    a = since(f, &seen);
+    assert_null(strstr(a.body, "\"tenant\":\"d\""));
     answer_release(&a);
 }
 
