@@ -5,7 +5,7 @@ import sqlite3
 
 from tests.lib.harness import SharedTestCase, TestCase, wait_until
 
-SANITIZERS = {"tsan"}
+SANITIZERS = {"asan"}
 
 
 class Sink:

@@ -21,6 +21,7 @@ were never stopped. A module that is to run under the sanitizers too says
 SANITIZERS = {"asan", "tsan"}.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -170,7 +171,9 @@ class Coordinator:
             if body is not None and not isinstance(body, (bytes, str)):
                 body = json.dumps(body)
                 headers.setdefault("Content-Type", "application/json")
-            connection.request(method, path, body, headers)
+            # It may answer before all has come, and close.
+            with contextlib.suppress(BrokenPipeError):
+                connection.request(method, path, body, headers)
             response = connection.getresponse()
             return Response(response.status, response.headers, response.read())
         finally:
