@@ -57,6 +57,7 @@ static int begin(struct control *c, struct tenant *t, const char *to, struct tl_
     t->move_to = cl;
     t->move_made = false;
     snprintf(t->move_waits, sizeof t->move_waits, "its topics are being made");
+    tenant_stir(c, t); /* all that it has is read now */
     tl_info(c->log, "control", "tenant %s: moves from cluster %s to %s", t->name, t->cluster->name, cl->name);
     keeper_kick(cl);
     keeper_kick(t->cluster);

@@ -227,8 +227,9 @@ static json_t *for_roles(struct control *c, const struct tenant *t)
 {
     json_t *json = tenant_to_json(c, t, true);
 
-    if (json && (json_object_set_new(json, "active", json_boolean(t->nlive > 0)) ||
-                 json_object_set_new(json, "stirred", json_integer(t->stirred)))) {
+    if (json &&
+        (json_object_set_new(json, "active", json_boolean(t->nlive > 0 || t->state == TENANT_MOVING)) ||
+         json_object_set_new(json, "stirred", json_integer(t->stirred)))) {
         json_decref(json);
         json = NULL;
     }

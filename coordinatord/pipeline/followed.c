@@ -8,8 +8,8 @@
 
 enum {
     AWAKE_MS = 10000, /* after the last that may have brought something */
-    LOOK_EVERY_MS = 15000,
-    LOOK_MS = 2500 /* some fetches, in any case */
+    LOOK_EVERY_MS = 60000,
+    LOOK_MS = 1000 /* some fetches, in any case */
 };
 
 struct followed *followed_new(const struct role_ops *ops, const struct config *config,
