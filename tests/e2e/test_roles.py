@@ -165,6 +165,24 @@ class Roles(TestCase):
             parked(self.coordinator.process.pid, 30)
         self.assertEqual(self.query(f"select id from {table} order by id"), [(1,), (2,), (3,)])
 
+    def test_fetched_when_something_comes(self):
+        """A tenant for which nothing is on its way is not fetched for, and misses nothing."""
+        self.start({"coordinator": {"log_level": "debug"}})
+        table = self.define("id int", "a int")
+
+        def rests(times):
+            for topic in ("raw-input", "validated-input", "import-error"):
+                said = f"tload.default.{topic} is not fetched any more"
+                wait_until(lambda said=said: self.coordinator.log.count(said) == times, what=f"{topic} to be left")
+
+        rests(1)
+        self.assertEqual(self.upload(table, self.write("a.csv", "id,a\n1,2\nx,3\n"), exit=3)["rows_rejected"], 1)
+        self.assertEqual(self.query(f"select * from {table}"), [(1, 2)])
+        rests(2)
+        self.tload("alter", table, "--rename", "a=b")
+        wait_until(lambda: self.query(f"select name from pragma_table_info('{table}')") == [("id",), ("b",)],
+                   what="the column's new name in the sink")
+
     def test_many_tenants(self):
         tenants = self.start_many(MANY)
         pid = self.coordinator.process.pid
