@@ -294,7 +294,8 @@ static int switch_over(struct pass *p, struct tenant *t, struct tl_error *err)
             t->move_to = NULL;
             t->epoch++;
             t->state = TENANT_READY;
-            t->ready = false; /* until its keeper has seen that its topics are still there */
+            t->ready = false;    /* until its keeper has seen that its topics are still there */
+            t->topics_found = 0; /* those were here */
             snprintf(t->trouble, sizeof t->trouble, "its topics are being looked at");
             t->applied_sum = t->still = -1;
             tenant_touch(c, t);
