@@ -209,12 +209,11 @@ static int find_obstacle(struct sink *s, const char *table, struct foreign_table
     return done(s, stmt, rc, err);
 }
 
-int table_foreign(struct sink *s, const char *table, const struct tl_schema *wanted,
-                  struct foreign_table **out, struct tl_error *err)
+static int read_foreign(struct sink *s, const char *table, const struct tl_schema *wanted,
+                        struct foreign_table **out, struct tl_error *err)
 {
     int ours = is_ours(s, table, err);
 
-    *out = NULL;
     if (ours)
         return ours < 0 ? -1 : 0;
     if (find_obstacle(s, table, out, err) == 0 &&
@@ -224,6 +223,22 @@ int table_foreign(struct sink *s, const char *table, const struct tl_schema *wan
     foreign_free(*out);
     *out = NULL;
     return -1;
+}
+
+int table_foreign(struct sink *s, const char *table, const struct tl_schema *wanted,
+                  struct foreign_table **out, struct tl_error *err)
+{
+    /* One snapshot: a table of ours that the sink makes meanwhile would look like somebody else's. */
+    bool own = sqlite3_get_autocommit(s->db);
+    int rc;
+
+    *out = NULL;
+    if (own && (rc = sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL)) != SQLITE_OK)
+        return connection_fail(s, rc, "reading the schema", err);
+    rc = read_foreign(s, table, wanted, out, err);
+    if (own)
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL); /* nothing was written */
+    return rc;
 }
 
 int table_alter_check(const struct tl_schema *from, const struct tl_schema *to, struct tl_error *err)
