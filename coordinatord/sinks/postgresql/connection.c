@@ -12,13 +12,13 @@ enum { LAYOUT = 2, SERVER_VERSION = 120000 };
  * away without a word holds its own for not much longer. Constraints that its owner deferred are checked with
  * each batch all the same: at the commit nobody could tell the row.
  */
-static const char begin[] =
-    "BEGIN ISOLATION LEVEL READ COMMITTED; "
-    "SET LOCAL lock_timeout = '1s'; "
-    "SET LOCAL statement_timeout = '5min'; "
-    "SET LOCAL idle_in_transaction_session_timeout = '60s'; "
-    "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'; "
-    "SET CONSTRAINTS ALL IMMEDIATE";
+#define BEGIN_AT(level)                                                                                         \
+    "BEGIN ISOLATION LEVEL " level "; "                                                                         \
+    "SET LOCAL lock_timeout = '1s'; "                                                                           \
+    "SET LOCAL statement_timeout = '5min'; "                                                                    \
+    "SET LOCAL idle_in_transaction_session_timeout = '60s'; "                                                   \
+    "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'; " \
+    "SET CONSTRAINTS ALL IMMEDIATE"
 
 /* Several processes come here at once, so it is done under a lock, and all that is there already stays. */
 static const char layout[] =
@@ -318,13 +318,23 @@ int pg_in_transaction(struct sink *s, struct tl_error *err)
     return 0;
 }
 
-int pg_begin(struct sink *s, struct tl_error *err)
+static int begin_with(struct sink *s, const char *sql, struct tl_error *err)
 {
-    if (exec(s, begin, "beginning a transaction", err))
+    if (exec(s, sql, "beginning a transaction", err))
         return -1;
     s->transactions++;
     s->epoch++;
     return 0;
+}
+
+int pg_begin(struct sink *s, struct tl_error *err)
+{
+    return begin_with(s, BEGIN_AT("READ COMMITTED"), err);
+}
+
+int pg_begin_snapshot(struct sink *s, struct tl_error *err)
+{
+    return begin_with(s, BEGIN_AT("REPEATABLE READ"), err);
 }
 
 int pg_patience(struct sink *s, int ms, struct tl_error *err)

@@ -90,6 +90,8 @@ int pg_check_url(const char *url, struct tl_error *err);
 struct sink *pg_open(const struct sink_conf *conf, struct tl_error *err);
 void pg_close(struct sink *s);
 int pg_begin(struct sink *s, struct tl_error *err);
+/* The same; all that it reads is of one moment. */
+int pg_begin_snapshot(struct sink *s, struct tl_error *err) TL_MUST_CHECK;
 int pg_patience(struct sink *s, int ms, struct tl_error *err);
 int pg_commit(struct sink *s, struct tl_error *err);
 void pg_rollback(struct sink *s);

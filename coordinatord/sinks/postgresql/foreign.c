@@ -150,7 +150,8 @@ static int within(struct sink *s, bool own, struct tl_error *err)
 {
     int rc;
 
-    if (own && pg_begin(s, err))
+    /* A table of ours that the sink makes meanwhile would look like somebody else's. */
+    if (own && pg_begin_snapshot(s, err))
         return -1;
     tl_buf_reset(&s->sql);
     rc = tl_buf_appendf(&s->sql, "SAVEPOINT tload; %s", settings);

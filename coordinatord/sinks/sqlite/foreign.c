@@ -228,7 +228,7 @@ static int read_foreign(struct sink *s, const char *table, const struct tl_schem
 int table_foreign(struct sink *s, const char *table, const struct tl_schema *wanted,
                   struct foreign_table **out, struct tl_error *err)
 {
-    /* One snapshot: a table of ours that the sink makes meanwhile would look like somebody else's. */
+    /* All of one moment: a table of ours that the sink makes meanwhile would look like somebody else's. */
     bool own = sqlite3_get_autocommit(s->db);
     int rc;
 
@@ -237,7 +237,7 @@ int table_foreign(struct sink *s, const char *table, const struct tl_schema *wan
         return connection_fail(s, rc, "reading the schema", err);
     rc = read_foreign(s, table, wanted, out, err);
     if (own)
-        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL); /* nothing was written */
+        connection_rollback(s);
     return rc;
 }
 
