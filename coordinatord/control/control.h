@@ -74,8 +74,8 @@ int control_tenants(struct control *c, int limit, const char *cursor, json_t **a
 /*
  * For the roles: all that it takes to reach Kafka, sink and error store, of the tenants that have changed since the
  * "change" that was seen in this "life" of control, those that are being removed too; or, with "all", of all that there
- * are. Waits up to wait_ms
- * for something to change. "active": it has unfinished uploads, or moves; "stirred" differs when something else is written.
+ * are. Waits up to wait_ms for something to change. "active": it has unfinished uploads, or moves; "stirred" differs when
+ * something else is written.
  */
 int control_roles_tenants(struct control *c, int limit, const char *cursor, int wait_ms, int64_t life,
                           int64_t seen, json_t **answer, struct tl_error *err) TL_MUST_CHECK;

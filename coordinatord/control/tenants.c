@@ -236,27 +236,17 @@ static json_t *for_roles(struct control *c, const struct tenant *t)
     return json;
 }
 
-static json_t *for_users(struct control *c, const struct tenant *t)
+/* Roles that have seen nothing yet need not know of those that are being removed; who knew them has to. */
+static bool is_due(const struct tenant *t, bool roles, int64_t seen)
 {
-    return tenant_to_json(c, t, false);
-}
-
-static bool for_all(const struct tenant *t, int64_t seen)
-{
-    (void)seen;
-    return !atomic_load(&t->gone);
-}
-
-/* Those that are being removed are told to who knew them, and to nobody else. */
-static bool changed_since(const struct tenant *t, int64_t seen)
-{
+    if (!roles)
+        return !atomic_load(&t->gone);
     return seen < 0 ? !atomic_load(&t->removing) : t->change > seen;
 }
 
-/* Under the lock. Of the tenants that `is_due`, as `json_of` shows them. */
-static int list(struct control *c, bool (*is_due)(const struct tenant *t, int64_t seen), int64_t seen,
-                json_t *(*json_of)(struct control *c, const struct tenant *t), int limit, const char *cursor,
-                json_t **answer, struct tl_error *err)
+/* Under the lock. For users, or for the roles what has changed since `seen`; -1: all that there are. */
+static int list(struct control *c, bool roles, int64_t seen, int limit, const char *cursor, json_t **answer,
+                struct tl_error *err)
 {
     json_t *tenants = json_array();
     const char *before = NULL, *last = NULL, *next = NULL;
@@ -267,12 +257,12 @@ static int list(struct control *c, bool (*is_due)(const struct tenant *t, int64_
         bool again = before && strcmp(t->name, before) == 0;
 
         before = t->name;
-        if (again || !is_due(t, seen) || (cursor && strcmp(t->name, cursor) <= 0))
+        if (again || !is_due(t, roles, seen) || (cursor && strcmp(t->name, cursor) <= 0))
             continue;
         if ((int)json_array_size(tenants) == limit)
             next = last;
         else
-            failed = json_array_append_new(tenants, json_of(c, t));
+            failed = json_array_append_new(tenants, roles ? for_roles(c, t) : tenant_to_json(c, t, false));
         last = t->name;
     }
     if (failed) {
@@ -287,7 +277,7 @@ int control_tenants(struct control *c, int limit, const char *cursor, json_t **a
     int rc;
 
     control_lock(c);
-    rc = list(c, for_all, -1, for_users, limit, cursor, answer, err);
+    rc = list(c, false, -1, limit, cursor, answer, err);
     control_unlock(c);
     return rc;
 }
@@ -304,7 +294,7 @@ int control_roles_tenants(struct control *c, int limit, const char *cursor, int 
     while (wait_ms > 0 && c->tenants_change == seen && !atomic_load(&c->stop) &&
            control_wait(c, &c->tenants_changed, deadline))
         ;
-    rc = list(c, changed_since, seen, for_roles, limit, cursor, answer, err);
+    rc = list(c, true, seen, limit, cursor, answer, err);
     if (rc == 0 && (json_object_set_new(*answer, "life", json_integer(c->tenants_life)) ||
                     json_object_set_new(*answer, "change", json_integer(c->tenants_change)) ||
                     json_object_set_new(*answer, "all", json_boolean(seen < 0)))) {

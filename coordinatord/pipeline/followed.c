@@ -126,7 +126,7 @@ void followed_regard(struct followed *f, const struct tenant_info *wanted, struc
     f->stirred = wanted->stirred;
     if (stirred || (!f->paused && !rests(f)))
         f->due_at = now + f->times.awake_ms;
-    if (f->paused ? !stirred && now < f->due_at : now < f->due_at)
+    if (now < f->due_at && !(f->paused && stirred))
         return;
     tl_topic_name(f->ops->topic, tl_str(f->tenant.name), topic);
     if (f->paused) {

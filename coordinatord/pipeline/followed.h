@@ -33,8 +33,7 @@ struct followed {
     bool left;              /* they have, and its topic is not subscribed any more */
     bool paused;
     int64_t stirred; /* as control said last */
-    int64_t
-        due_at; /* tl_clock_ms: when it may be paused, if all rests; when it is looked at, if it is paused */
+    int64_t due_at;  /* tl_clock_ms: when it may be paused, if all rests, or is looked at, if it is paused */
 };
 
 /* NULL with *err. It is awake. */

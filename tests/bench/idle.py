@@ -63,23 +63,19 @@ def watch(pid, seconds, perf):
     return measure.cpu(pid) - before
 
 
-def tload(coordinator, *arguments):
-    subprocess.run([BUILD / "tload", *arguments], env={**os.environ, "TLOAD_COORDINATOR": coordinator.url}, check=True,
-                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
-
-def one_more(coordinator, tenants, i):
+def one_more(daemon, tenants, i):
     """Seconds until there is one more tenant, and from then until its first ten rows are in the sink."""
     name = f"n{i}"
     began = time.monotonic()
     if tenants.make(name).status != 201:
         raise AssertionError(f"tenant {name} was not made")
     made = time.monotonic()
-    tload(coordinator, "--tenant", name, "define-table", "t", "id int", "--key", "id")
+    tload = [BUILD / "tload", "--tenant", name]
+    daemon.services.run([*tload, "define-table", "t", "id int", "--key", "id"], env=daemon.env)
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
         file.write("id\n" + "".join(f"{n}\n" for n in range(10)))
         file.flush()
-        tload(coordinator, "--tenant", name, "upload", file.name, "--table", "t")
+        daemon.services.run([*tload, "upload", file.name, "--table", "t"], env=daemon.env)
     return made - began, time.monotonic() - made
 
 
@@ -106,7 +102,7 @@ def run(services, number, seconds=SECONDS, postgresql=False, perf=None):
             "cpu_s": used,
             "cpu_percent": 100 * used / seconds,
         }
-        news = [one_more(daemon.coordinator, tenants, i) for i in range(NEWS)]
+        news = [one_more(daemon, tenants, i) for i in range(NEWS)]
         figures["new_tenant_s"], figures["first_upload_s"] = (statistics.median(x) for x in zip(*news, strict=True))
         if postgresql:
             figures["connections"] = connections(services)

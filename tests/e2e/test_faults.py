@@ -119,7 +119,7 @@ class KafkaFails(FaultCase):
     def test_killed_in_the_middle_of_an_upload(self):
         self.start(kafka=self.own_kafka())
         table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 100000, wrong=0.01)
+        path = orders.write(self.path("orders.csv"), 120000, wrong=0.01, ids=100000)
         due = orders.expected(path, shown_name="(stdin)")
         process = self.tload_start("--json", "upload", "-", "--table", table, stdin=subprocess.PIPE)
 
@@ -230,7 +230,7 @@ class CoordinatorFails(FaultCase):
     def test_killed_in_the_middle(self):
         self.start(kafka=self.own_kafka())
         table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 200000, wrong=0.01)
+        path = orders.write(self.path("orders.csv"), 220000, wrong=0.01, ids=200000)
         due = orders.expected(path)
         process = self.tload_start("--json", "upload", path, "--table", table)
         upload = self.upload_of(process)["upload"]

@@ -19,7 +19,6 @@ from tests.lib.harness import (
     BUILD, ROOT, Process, Response, SharedTestCase, TestCase, scaled, wait_until,
 )
 
-
 # The roles, each may what those before it may; as in coordinatord/control/token_roles.def.
 LEVELS = ("OPEN", "READER", "UPLOADER", "OWNER", "ADMIN")
 ROLES = ("reader", "uploader", "owner", "admin")

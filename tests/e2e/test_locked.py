@@ -10,7 +10,6 @@ import tempfile
 from tests.lib.harness import TestCase, wait_until
 from tests.lib.postgres import Database, Postgres
 
-
 PARTITIONS = 6
 ROWS = 3000
 VALIDATED = "tload.default.validated-input"

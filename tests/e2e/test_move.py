@@ -152,7 +152,7 @@ class Moves(TestCase):
             upload = self.tload_start(*TENANT, "upload", path, "--table", "log", "--id", step)
             wait_until(lambda s=step: self.coordinator.http("GET", f"/v1/tenants/acme/uploads/{s}").status == 200,
                        what="the upload")
-            with contextlib.suppress(OSError, http.client.HTTPException): # it may end before it answers
+            with contextlib.suppress(OSError, http.client.HTTPException):  # it may end before it answers
                 self.move(there)
             wait_until(lambda: self.coordinator.process.poll() is not None, what=f"the end at move.{step}")
             self.coordinator.start()

@@ -68,7 +68,7 @@ class Roles(TestCase):
     def test_validator_killed_in_the_middle(self):
         self.start_roles("validate")
         table = self.define(*orders.DEFINITION)
-        path, due = self.orders(200000)
+        path, due = self.orders(300000)
         process, upload = self.begin(table, path)
         for name in ("validate", "validate-2"):
             wait_until(lambda: self.look(upload)["rows_applied"] >= 1, 60, "the first rows")

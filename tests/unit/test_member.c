@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,8 +16,9 @@
 
 #include "coordinatord/pipeline/member.h"
 #include "shared/base/clock.h"
+#include "tests/unit/log_fixture.h"
 
-enum { WITHIN_MS = 30000, PARTITIONS = 2, TRIES = 5 };
+enum { WITHIN_MS = 30000, NEVER_MS = 1000 * WITHIN_MS, PARTITIONS = 2, TRIES = 5 };
 
 struct fixture {
     rd_kafka_t *rk;
@@ -176,11 +176,10 @@ static int setup(void **state)
     if (tl_kafka_conf_set(&f->tenant.kafka, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(f->cluster),
                           &err))
         return -1;
-    f->log_fd = memfd_create("log", MFD_CLOEXEC);
-    tl_log_init(&f->log, f->log_fd, TL_LOG_DEBUG);
+    f->log_fd = log_open(&f->log);
     f->attendant = attendant_new("fake", &f->log, &err);
     *state = f;
-    return f->attendant && f->log_fd >= 0 ? 0 : -1;
+    return f->attendant ? 0 : -1;
 }
 
 static void begin(struct fixture *f, const struct followed_times *times)
@@ -322,15 +321,9 @@ static void test_drains(void **state)
 static void await_said(struct fixture *f, const char *what)
 {
     int64_t until = tl_clock_ms() + WITHIN_MS;
-    char text[65536] = "";
 
-    while (!strstr(text, what)) {
-        ssize_t n = pread(f->log_fd, text, sizeof text - 1, 0);
-
-        assert_true(n >= 0);
-        text[n] = '\0';
+    while (!log_says(f->log_fd, what))
         assert_true(tl_clock_ms() < until);
-    }
 }
 
 static void produce(struct fixture *f)
@@ -356,6 +349,29 @@ static void await_messages(int n)
     assert_int_equal(seen, n);
 }
 
+/* Tenant "a" rests, and a message comes when it is not fetched any more. */
+static void produce_unfetched(struct fixture *f, int look_every_ms)
+{
+    static const char *const name = "a";
+    static const int64_t epoch = 1;
+
+    atomic_store(&at_work, false);
+    begin(f, &(struct followed_times){.awake_ms = 1, .look_every_ms = look_every_ms});
+    tell(f, &name, &epoch, 1);
+    await_said(f, "tload.a.raw-input is not fetched any more");
+    produce(f);
+}
+
+/* A tenant more, and with it a rebalance. */
+static void tell_of_another(struct fixture *f)
+{
+    static const char *const names[] = {"a", "b"};
+    static const int64_t epochs[] = {1, 1};
+
+    assert_int_equal(rd_kafka_mock_topic_create(f->cluster, "tload.b.raw-input", PARTITIONS, 1), 0);
+    tell(f, names, epochs, 2);
+}
+
 /* What is not fetched any more is fetched again when control says that something comes, and nothing is missed. */
 static void test_stirred(void **state)
 {
@@ -363,11 +379,7 @@ static void test_stirred(void **state)
     static const int64_t epoch = 1;
     struct fixture *f = *state;
 
-    atomic_store(&at_work, false);
-    begin(f, &(struct followed_times){.awake_ms = 1, .look_every_ms = 1000 * WITHIN_MS});
-    tell(f, &name, &epoch, 1);
-    await_said(f, "tload.a.raw-input is not fetched any more");
-    produce(f);
+    produce_unfetched(f, NEVER_MS);
     assert_int_equal(messages, 0);
     f->tenant.stirred++;
     tell(f, &name, &epoch, 1);
@@ -379,53 +391,29 @@ static void test_stirred(void **state)
     await_messages(2);
 }
 
-/* What control knows nothing of is found as well, and so is what came while it was not fetched before a rebalance. */
+/* What control knows nothing of is found as well. */
 static void test_looked_at(void **state)
 {
-    static const char *const names[] = {"a", "b"};
-    static const int64_t epochs[] = {1, 1};
-    struct fixture *f = *state;
-
-    atomic_store(&at_work, false);
-    begin(f, &(struct followed_times){.awake_ms = 1, .look_every_ms = 100});
-    tell(f, names, epochs, 1);
-    await_said(f, "tload.a.raw-input is not fetched any more");
-    produce(f);
+    produce_unfetched(*state, 100);
     await_messages(1);
 }
 
 static void test_fetched_after_a_rebalance(void **state)
 {
-    static const char *const names[] = {"a", "b"};
-    static const int64_t epochs[] = {1, 1};
-    struct fixture *f = *state;
-
-    atomic_store(&at_work, false);
-    begin(f, &(struct followed_times){.awake_ms = 1, .look_every_ms = 1000 * WITHIN_MS});
-    tell(f, names, epochs, 1);
-    await_said(f, "tload.a.raw-input is not fetched any more");
-    produce(f);
-    assert_int_equal(rd_kafka_mock_topic_create(f->cluster, "tload.b.raw-input", PARTITIONS, 1), 0);
-    tell(f, names, epochs, 2);
+    produce_unfetched(*state, NEVER_MS);
+    tell_of_another(*state);
     await_messages(1);
 }
 
 /* One that was paused, and can't begin with the next assignment, begins with a later one: it is fetched then. */
 static void test_fetched_after_two(void **state)
 {
-    static const char *const names[] = {"a", "b"};
-    static const int64_t epochs[] = {1, 1};
     struct fixture *f = *state;
 
-    atomic_store(&at_work, false);
-    begin(f, &(struct followed_times){.awake_ms = 1, .look_every_ms = 1000 * WITHIN_MS});
-    tell(f, names, epochs, 1);
-    await_said(f, "tload.a.raw-input is not fetched any more");
-    produce(f);
+    produce_unfetched(f, NEVER_MS);
     atomic_store(&refuses, true);
-    assert_int_equal(rd_kafka_mock_topic_create(f->cluster, "tload.b.raw-input", PARTITIONS, 1), 0);
     f->tenant.active = true; /* nothing is paused any more */
-    tell(f, names, epochs, 2);
+    tell_of_another(f);
     await_said(f, "tload.a.raw-input [0] waits");
     atomic_store(&refuses, false);
     await_messages(1);

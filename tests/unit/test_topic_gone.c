@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -16,6 +15,7 @@
 
 #include "shared/base/clock.h"
 #include "shared/kafka/consumer.h"
+#include "tests/unit/log_fixture.h"
 
 #define TOPIC "t"
 
@@ -60,16 +60,6 @@ static void on_trouble(void *app, const char *topic, int32_t partition, const ch
     (void)app, (void)topic, (void)partition, (void)text;
 }
 
-static bool said(int fd, const char *what)
-{
-    char text[65536];
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-
-    assert_true(n >= 0);
-    text[n] = '\0';
-    return strstr(text, what) != NULL;
-}
-
 static rd_kafka_t *quiet_client(void)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -82,7 +72,7 @@ static void test_leaves(void **state)
 {
     const char *const topics[] = {TOPIC};
     char bootstrap[256];
-    int fd = memfd_create("log", MFD_CLOEXEC);
+    int fd;
     rd_kafka_t *rk = quiet_client();
     rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(rk, 1);
     struct member b = {0};
@@ -97,8 +87,7 @@ static void test_leaves(void **state)
     int64_t until = tl_clock_ms() + WITHIN_MS;
 
     (void)state;
-    assert_true(fd >= 0);
-    tl_log_init(&log, fd, TL_LOG_DEBUG);
+    fd = log_open(&log);
     assert_int_equal(rd_kafka_mock_topic_create(cluster, TOPIC, PARTITIONS, 1), 0);
     tl_kafka_conf_init(&conf);
     snprintf(bootstrap, sizeof bootstrap, "%s", rd_kafka_mock_cluster_bootstraps(cluster));
@@ -112,7 +101,7 @@ static void test_leaves(void **state)
         assert_true(tl_clock_ms() < until);
     }
     rd_kafka_mock_topic_set_error(cluster, TOPIC, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
-    while (!said(fd, "no longer available")) {
+    while (!log_says(fd, "no longer available")) {
         if (b.queue)
             assert_int_equal(tl_kqueue_pop(b.queue, 10, &m), 0);
         assert_int_equal(tl_consumer_poll(b.consumer, 10, &err), 0);
