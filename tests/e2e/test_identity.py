@@ -679,6 +679,7 @@ class Socket(TestCase):
         modes, done = set(), threading.Event()
 
         def watch():
+            """Until somebody listens: every further connection would be in the way of who waits for an answer."""
             while not done.is_set():
                 try:
                     modes.add(stat.S_IMODE(os.stat(coordinator.socket).st_mode))
@@ -687,6 +688,7 @@ class Socket(TestCase):
                 with socket.socket(socket.AF_UNIX) as s:
                     try:
                         s.connect(coordinator.socket)
+                        return
                     except (ConnectionRefusedError, PermissionError) as e:
                         modes.add(str(e))
                     except FileNotFoundError:
