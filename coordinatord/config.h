@@ -31,6 +31,7 @@ struct config {
     struct tl_kafka_conf kafka; /* [kafka]: every key but the next ones, "bootstrap" as bootstrap.servers */
     int partitions;
     int max_partitions;
+    int group_partitions; /* [kafka] group_partitions: of one topic each, that a consumer group may have */
     /* [kafka] replication, min_insync_replicas: of new topics; 0 by the number of brokers, -1 as the broker has it */
     int replication;
     int min_insync_replicas;

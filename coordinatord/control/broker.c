@@ -20,16 +20,23 @@ enum { SEGMENT_BYTES = 128 * 1024 * 1024 };
 
 enum { SLICE_MS = 100, QUEUE_BYTES = 4 * TL_MESSAGE_MAX };
 
+/* A consumer group that was asked about. */
+struct group {
+    struct group *next;
+    char name[TL_GROUP_NAME_MAX + 1];
+    struct tl_committed *committed;
+};
+
 struct broker {
     const struct config *config;
     const struct tl_kafka_conf *kafka;
     struct tl_log *log;
     const atomic_bool *stop;
     struct tl_kafka_conf topic_config;
-    struct tl_admin *admin;         /* NULL until it is needed */
-    struct tl_producer *producer;   /* NULL until it is needed, and again after a failure */
-    struct tl_fetcher *fetcher;     /* NULL until it is needed */
-    struct tl_committed *committed; /* of the one group that is ever asked for; NULL until it is needed */
+    struct tl_admin *admin;       /* NULL until it is needed */
+    struct tl_producer *producer; /* NULL until it is needed, and again after a failure */
+    struct tl_fetcher *fetcher;   /* NULL until it is needed */
+    struct group *groups;
 };
 
 /* One message on its way into several partitions. */
@@ -67,13 +74,22 @@ static int fill_topic_config(struct tl_kafka_conf *c, struct tl_error *err)
     return 0;
 }
 
+static void free_groups(struct broker *b)
+{
+    for (struct group *g = b->groups, *next; g; g = next) {
+        next = g->next;
+        tl_committed_free(g->committed);
+        free(g);
+    }
+}
+
 static void broker_close(struct broker *b)
 {
     if (!b)
         return;
     tl_producer_free(b->producer);
     tl_fetcher_free(b->fetcher);
-    tl_committed_free(b->committed);
+    free_groups(b);
     tl_admin_free(b->admin);
     tl_kafka_conf_release(&b->topic_config);
     free(b);
@@ -278,12 +294,35 @@ static int broker_pending(struct broker *b, const char *topic, int32_t partition
     return look_at(b, topic, partition, from, timeout_ms, out, err);
 }
 
+static struct group *group_of(struct broker *b, const char *name, struct tl_error *err)
+{
+    struct group *g;
+
+    for (g = b->groups; g; g = g->next)
+        if (strcmp(g->name, name) == 0)
+            return g;
+    g = calloc(1, sizeof *g);
+    if (!g) {
+        tl_fail_nomem(err);
+        return NULL;
+    }
+    snprintf(g->name, sizeof g->name, "%s", name);
+    g->committed = tl_committed_new(b->kafka, name, b->log, err);
+    if (!g->committed) {
+        free(g);
+        return NULL;
+    }
+    g->next = b->groups;
+    b->groups = g;
+    return g;
+}
+
 static int broker_committed(struct broker *b, const char *group, const char *topic, int32_t partition,
                             int timeout_ms, int64_t *next, struct tl_error *err)
 {
-    if (!b->committed)
-        b->committed = tl_committed_new(b->kafka, group, b->log, err);
-    return b->committed ? tl_committed_get(b->committed, topic, partition, timeout_ms, next, err) : -1;
+    struct group *g = group_of(b, group, err);
+
+    return g ? tl_committed_get(g->committed, topic, partition, timeout_ms, next, err) : -1;
 }
 
 static int broker_forget(struct broker *b, const char *group, const char *topic, int32_t partitions,

@@ -49,7 +49,7 @@ struct broker_ops {
     /* What is there of the partition from the offset on, and since when. */
     int (*pending)(struct broker *b, const char *topic, int32_t partition, int64_t from, int timeout_ms,
                    struct broker_pending *out, struct tl_error *err);
-    /* The offset that the group committed, -1 for none. Always the same group. */
+    /* The offset that the group committed, -1 for none. What it takes to ask is kept for each group. */
     int (*committed)(struct broker *b, const char *group, const char *topic, int32_t partition,
                      int timeout_ms, int64_t *next, struct tl_error *err);
     /* Forgets what the group committed of the topic. TL_E_CONFLICT: somebody in the group still reads it. */

@@ -138,7 +138,9 @@ static int add_default(struct control *c, struct tl_error *err)
     if (store_cluster_add(c->store, &cluster, err) < 0 && err->code != TL_E_CONFLICT)
         return -1;
     known = store_tenant_known(c->store, row.tenant, err);
-    return known ? TL_MIN(known, 0) : store_tenant_add(c->store, &row, place_default, NULL, err);
+    return known ? TL_MIN(known, 0)
+                 : store_tenant_add(c->store, &row, c->options.config->group_partitions, place_default, NULL,
+                                    err);
 }
 
 static int open_metadata(struct control *c, struct tl_error *err)

@@ -19,8 +19,6 @@
 
 /* The name of the cluster of the configuration, and of the tenant that there is from the first start. */
 #define CONTROL_DEFAULT "default"
-/* The consumer group of the validators. */
-#define CONTROL_VALIDATORS TL_GROUP_PREFIX "validate"
 
 enum {
     LIVE_BUCKETS = 256,
@@ -83,6 +81,8 @@ struct tenant {
     /* Fixed. */
     char name[TL_TENANT_MAX + 1];
     int32_t partitions;
+    int32_t group;                          /* number of its consumer groups */
+    char validators[TL_GROUP_NAME_MAX + 1]; /* the one that reads raw-input */
     int64_t created_ms;
     char who[STORE_WHO_MAX];
     char *sink_url; /* owned; the configuration's when it has none of its own, as the next one */

@@ -75,8 +75,8 @@ int pass_forget_earlier(struct pass *p, const struct tenant *t, struct tl_error 
 {
     enum { FORGET_MS = 3000 };
 
-    return p->c->options.broker->forget(p->broker, CONTROL_VALIDATORS, t->topic[TL_TOPIC_RAW_INPUT],
-                                        t->partitions, FORGET_MS, err);
+    return p->c->options.broker->forget(p->broker, t->validators, t->topic[TL_TOPIC_RAW_INPUT], t->partitions,
+                                        FORGET_MS, err);
 }
 
 /* Whether its topics were never ready, and others of the same names were. */

@@ -250,7 +250,7 @@ static int is_drained(struct pass *p, struct tenant *t, struct sink *sink, struc
     for (int32_t n = 0; n < t->partitions && rc == 1; n++) {
         int64_t checked;
 
-        rc = p->c->options.broker->committed(p->broker, CONTROL_VALIDATORS, t->topic[TL_TOPIC_RAW_INPUT], n,
+        rc = p->c->options.broker->committed(p->broker, t->validators, t->topic[TL_TOPIC_RAW_INPUT], n,
                                              CALL_MS, &checked, err) < 0
                  ? -1
                  : is_used(p, t, TL_TOPIC_RAW_INPUT, n, checked, err);

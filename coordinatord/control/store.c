@@ -120,6 +120,8 @@ static const char *const migrations[] = {
     "DROP INDEX uploads_unfinished;"
     "CREATE INDEX uploads_unfinished ON uploads(ticket) WHERE state IN ('queued', 'sending', 'processing');"
     "CREATE INDEX uploads_by_tenant ON uploads(tenant);",
+    /* Tenants of a cluster are read in several consumer groups. */
+    "ALTER TABLE tenants ADD COLUMN consumer_group INTEGER NOT NULL DEFAULT 0;",
 };
 
 void store_lock(struct store *s)

@@ -76,6 +76,7 @@ struct tenant_row {
     char cluster[TL_TENANT_MAX + 1];
     int32_t partitions;
     enum tenant_state state;
+    int32_t group;       /* number of the consumer groups of its topics' readers, wherever it lives */
     int64_t epoch;       /* from 1; the next one when the name is used again, or its topics are others */
     char *sink_url;      /* owned; NULL: the configuration's, as the next one */
     char *errors_url;    /* owned */
@@ -93,11 +94,11 @@ void tenant_row_release(struct tenant_row *row);
 /* Names one of the rooms, or fails. Called within the transaction; must not call the store. */
 typedef const char *store_place(void *app, const struct cluster_room *rooms, size_t n, struct tl_error *err);
 /*
- * Reserves its partitions on the cluster that `place` names, and stores it; both or nothing. Fills in the cluster and
- * the epoch. TL_E_CONFLICT when the name is taken, also by one that is being removed.
+ * Reserves its partitions on the cluster that `place` names, and stores it; both or nothing. Fills in the cluster,
+ * the group and the epoch. A group has at most group_partitions of a topic, unless a tenant alone has more. TL_E_CONFLICT when the name is taken, also by one that is being removed.
  */
-int store_tenant_add(struct store *s, struct tenant_row *row, store_place *place, void *app,
-                     struct tl_error *err) TL_MUST_CHECK;
+int store_tenant_add(struct store *s, struct tenant_row *row, int group_partitions, store_place *place,
+                     void *app, struct tl_error *err) TL_MUST_CHECK;
 /* Whether there ever was a tenant of this name: 1, or 0. */
 int store_tenant_known(struct store *s, const char *tenant, struct tl_error *err) TL_MUST_CHECK;
 int store_tenant_set_state(struct store *s, const char *tenant, enum tenant_state state,

@@ -50,7 +50,28 @@ static int last_epoch(struct store *s, const char *tenant, int64_t *epoch, struc
     return rc < 0 ? -1 : 0;
 }
 
-static int add(struct store *s, struct tenant_row *row, store_place *place, void *app, struct tl_error *err)
+/*
+ * Whoever reads a topic of a group that somebody joins, also for one more topic, stands still meanwhile, for the longer
+ * the more partitions the group has. So a cluster's tenants are read in several: the first one that has room.
+ */
+static int choose_group(struct store *s, struct tenant_row *row, int group_partitions, struct tl_error *err)
+{
+    sqlite3_stmt *st = store_bind(s, ST_TENANT_GROUPS, err, "t", row->cluster);
+    int rc = -1;
+
+    row->group = 0;
+    while (st && (rc = store_step(s, st, err)) == 1) {
+        if (sqlite3_column_int(st, 0) > row->group ||
+            sqlite3_column_int64(st, 1) + row->partitions <= group_partitions)
+            break;
+        row->group++;
+    }
+    store_done(st);
+    return rc < 0 ? -1 : 0;
+}
+
+static int add(struct store *s, struct tenant_row *row, int group_partitions, store_place *place, void *app,
+               struct tl_error *err)
 {
     struct cluster_room rooms[STORE_CLUSTERS_MAX];
     const char *cluster;
@@ -65,22 +86,23 @@ static int add(struct store *s, struct tenant_row *row, store_place *place, void
         return -1;
     snprintf(row->cluster, sizeof row->cluster, "%s", cluster);
     row->epoch = epoch + 1;
-    if (store_run(s, ST_TENANT_ADD, err, "ttiittiitit", row->tenant, row->cluster, (int64_t)row->partitions,
+    if (choose_group(s, row, group_partitions, err) < 0 ||
+        store_run(s, ST_TENANT_ADD, err, "ttiittiititi", row->tenant, row->cluster, (int64_t)row->partitions,
                   row->epoch, row->sink_url, row->errors_url, row->max_uploads, row->max_bytes_per_second,
-                  tenant_state_name(row->state), row->created_ms, row->who) < 0)
+                  tenant_state_name(row->state), row->created_ms, row->who, (int64_t)row->group) < 0)
         return -1;
     return store_run(s, ST_EPOCH_SET, err, "ti", row->tenant, row->epoch);
 }
 
-int store_tenant_add(struct store *s, struct tenant_row *row, store_place *place, void *app,
-                     struct tl_error *err)
+int store_tenant_add(struct store *s, struct tenant_row *row, int group_partitions, store_place *place,
+                     void *app, struct tl_error *err)
 {
     int rc;
 
     store_lock(s);
     rc = store_begin(s, err);
     if (rc == 0)
-        rc = store_end(s, add(s, row, place, app, err), err);
+        rc = store_end(s, add(s, row, group_partitions, place, app, err), err);
     store_unlock(s);
     return rc;
 }
@@ -160,6 +182,7 @@ static int read_row(sqlite3_stmt *st, struct tenant_row *row, struct tl_error *e
     row->move_step = sqlite3_column_int(st, 11);
     row->created_ms = sqlite3_column_int64(st, 12);
     store_text(st, 13, row->who, sizeof row->who);
+    row->group = sqlite3_column_int(st, 14);
     if (read_state(st, 8, &row->state, err) < 0 || store_text_dup(st, 4, &row->sink_url, err) < 0)
         return -1;
     return store_text_dup(st, 5, &row->errors_url, err);

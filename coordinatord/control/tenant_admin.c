@@ -112,7 +112,8 @@ static struct tenant *add(struct control *c, struct tenant_row *row, struct plac
     control_lock(c);
     if (c->ntenants >= TENANTS_MAX)
         tl_fail(err, TL_E_REFUSED, "there are %d tenants already, and no more are possible", TENANTS_MAX);
-    else if (store_tenant_add(c->store, row, placement_choose, place, err) == 0)
+    else if (store_tenant_add(c->store, row, c->options.config->group_partitions, placement_choose, place,
+                              err) == 0)
         t = tenant_insert(c, row, err);
     if (t) {
         tl_info(c->log, "control", "tenant %s: made on cluster %s, %d partitions, epoch %lld", t->name,

@@ -46,6 +46,8 @@ static struct tenant *tenant_new(struct control *c, struct tenant_row *row, stru
     memcpy(t->name, row->tenant, sizeof t->name);
     memcpy(t->who, row->who, sizeof t->who);
     t->partitions = row->partitions;
+    t->group = row->group;
+    tl_group_name("validate", t->group, t->validators);
     t->created_ms = row->created_ms;
     t->state = row->state;
     t->epoch = row->epoch;
@@ -229,6 +231,7 @@ static json_t *for_roles(struct control *c, const struct tenant *t)
 
     if (json &&
         (json_object_set_new(json, "active", json_boolean(t->nlive > 0 || t->state == TENANT_MOVING)) ||
+         json_object_set_new(json, "group", json_integer(t->group)) ||
          json_object_set_new(json, "stirred", json_integer(t->stirred)))) {
         json_decref(json);
         json = NULL;

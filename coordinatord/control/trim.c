@@ -106,7 +106,7 @@ static int trim_partition(struct trim *p, int32_t partition, int64_t applied, in
     int64_t checked, needed;
 
     /* In this order: see trim_raw_needed. */
-    if (p->ops->committed(p->broker, CONTROL_VALIDATORS, p->t->topic[TL_TOPIC_RAW_INPUT], partition, CALL_MS,
+    if (p->ops->committed(p->broker, p->t->validators, p->t->topic[TL_TOPIC_RAW_INPUT], partition, CALL_MS,
                           &checked, err) < 0 ||
         look(p, TL_TOPIC_VALIDATED_INPUT, partition, applied, &validated, err) < 0 ||
         look(p, TL_TOPIC_IMPORT_ERROR, partition, stored, &errors, err) < 0 ||

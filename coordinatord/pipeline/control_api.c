@@ -95,17 +95,18 @@ static int read_tenant(const json_t *json, struct tenant_info *t, struct tl_erro
     json_t *kafka;
     json_int_t epoch;
     json_int_t stirred;
-    int partitions, ready, active;
+    int partitions, group, ready, active;
 
-    if (json_unpack((json_t *)json, "{s:s, s:s, s:i, s:I, s:s, s:b, s:b, s:I, s:s, s:s, s:o}", "tenant",
-                    &name, "cluster", &cluster, "partitions", &partitions, "epoch", &epoch, "state", &state,
-                    "ready", &ready, "active", &active, "stirred", &stirred, "sink", &sink, "errors", &errors,
-                    "kafka", &kafka))
+    if (json_unpack((json_t *)json, "{s:s, s:s, s:i, s:i, s:I, s:s, s:b, s:b, s:I, s:s, s:s, s:o}", "tenant",
+                    &name, "cluster", &cluster, "partitions", &partitions, "group", &group, "epoch", &epoch,
+                    "state", &state, "ready", &ready, "active", &active, "stirred", &stirred, "sink", &sink,
+                    "errors", &errors, "kafka", &kafka))
         return tl_fail(err, TL_E_CORRUPT, "control describes a tenant in a way that is not understood");
     if (!tl_str_copy(tl_str(name), t->name, sizeof t->name) ||
         !tl_str_copy(tl_str(cluster), t->cluster, sizeof t->cluster))
         return tl_fail(err, TL_E_CORRUPT, "control names a tenant or cluster too long: \"%s\"", name);
     t->partitions = partitions;
+    t->group = group;
     t->epoch = epoch;
     t->removing = strcmp(state, "removing") == 0;
     t->ready = ready && !t->removing;

@@ -20,6 +20,7 @@ struct tenant_info {
     char name[TL_TENANT_MAX + 1];
     char cluster[TL_TENANT_MAX + 1];
     int32_t partitions;
+    int32_t group;   /* number of the consumer groups that read its topics */
     int64_t epoch;   /* of its topics: they may have been made anew under the same names */
     bool ready;      /* its topics are there */
     bool removing;   /* they are about to go */

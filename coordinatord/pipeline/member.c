@@ -17,6 +17,7 @@ enum {
 struct member {
     struct member_options options;
     char cluster[TL_TENANT_MAX + 1];
+    int32_t group;
     struct tl_kafka_conf kafka;
     pthread_t thread;
     _Atomic bool stop;
@@ -333,7 +334,7 @@ static int open_consumer(struct member *m, struct tl_error *err)
                                         .waits = on_waits,
                                         .trouble = on_trouble,
                                         .app = m};
-    char group[32], client[32];
+    char group[TL_GROUP_NAME_MAX + 1], client[32];
     struct tl_consumer_options options = {
         .group = group,
         .client_id = client,
@@ -343,7 +344,7 @@ static int open_consumer(struct member *m, struct tl_error *err)
     };
     struct tl_consumer *consumer;
 
-    snprintf(group, sizeof group, TL_GROUP_PREFIX "%s", o->ops->name);
+    tl_group_name(o->ops->name, m->group, group);
     snprintf(client, sizeof client, "coordinatord-%s", o->ops->name);
     consumer = tl_consumer_new(&m->kafka, &options, &events, o->log, err);
     pthread_mutex_lock(&m->mutex);
@@ -357,8 +358,8 @@ static void log_lanes(struct member *m)
     if (m->lanes == m->lanes_logged)
         return;
     m->lanes_logged = m->lanes;
-    tl_info(m->options.log, m->options.ops->name, "cluster %s: %zu partitions are ours", m->cluster,
-            m->lanes);
+    tl_info(m->options.log, m->options.ops->name, "cluster %s, group %d: %zu partitions are ours", m->cluster,
+            (int)m->group, m->lanes);
 }
 
 /* Until it is to stop; -1 when this consumer can't go on. */
@@ -453,6 +454,7 @@ struct member *member_new(const struct member_options *options, const struct ten
     tl_kafka_conf_init(&m->kafka);
     m->options = *options;
     snprintf(m->cluster, sizeof m->cluster, "%s", tenant->cluster);
+    m->group = tenant->group;
     if (tl_kafka_conf_copy(&m->kafka, &tenant->kafka, err))
         goto failed;
     m->control = control_api_new(options->control_url, options->token, err);
@@ -470,7 +472,8 @@ failed:
 
 bool member_fits(const struct member *m, const struct tenant_info *tenant)
 {
-    return strcmp(m->cluster, tenant->cluster) == 0 && tl_kafka_conf_equal(&m->kafka, &tenant->kafka);
+    return strcmp(m->cluster, tenant->cluster) == 0 && m->group == tenant->group &&
+           tl_kafka_conf_equal(&m->kafka, &tenant->kafka);
 }
 
 void member_tell(struct member *m, struct tenant_list *list)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A role on one cluster: its member of the consumer group, in a thread of its own, so that a cluster that is slow or
+ * A role on one cluster: its member of one of the consumer groups there, in a thread of its own, so that a cluster that is slow or
  * down holds up no other one.
  *
  *   member_tell(list) ──► tenants that are new ────────► subscribed; their partitions come with a rebalance
@@ -29,12 +29,12 @@ struct member_options {
     struct followed_times times;
 };
 
-/* For the cluster that the tenant is on. NULL with *err. */
+/* For the cluster and the group that the tenant is on. NULL with *err. */
 struct member *member_new(const struct member_options *options, const struct tenant_info *tenant,
                           struct tl_error *err);
-/* Whether it is for the tenant's cluster, reached as the tenant says. */
+/* Whether it is for the tenant's group and cluster, reached as the tenant says. */
 bool member_fits(const struct member *m, const struct tenant_info *tenant);
-/* Takes over the cluster's tenants, in the order of their names: *list is empty afterwards. */
+/* Takes over the group's tenants on the cluster, in the order of their names: *list is empty afterwards. */
 void member_tell(struct member *m, struct tenant_list *list);
 /* Asks it to drain and end; returns at once. */
 void member_stop(struct member *m);

@@ -14,7 +14,7 @@ enum {
     LOG_WAITING_EVERY_MS = 60000
 };
 
-/* A cluster that has tenants. */
+/* A consumer group, on its cluster, that has tenants. */
 struct serving {
     struct serving *next;
     struct member *member;
@@ -30,7 +30,7 @@ struct role_runtime {
     struct control_api *control; /* the thread's, but for the interrupt */
     struct attendant *attendant;
     struct tenant_list tenants; /* all that there are; the thread's */
-    struct serving *clusters;
+    struct serving *groups;
     struct serving *ending; /* their members were told to stop */
     bool answered;          /* control, ever */
     int64_t logged;         /* that it is waited for, tl_clock_ms */
@@ -44,7 +44,7 @@ struct role_runtime {
 
 /* ------------------------------------------------------------------ members follow the list of tenants */
 
-/* The member for the tenant's cluster. NULL with *err. */
+/* The member for the tenant's group. NULL with *err. */
 static struct serving *serving_for(struct role_runtime *r, const struct tenant_info *tenant,
                                    struct tl_error *err)
 {
@@ -58,7 +58,7 @@ static struct serving *serving_for(struct role_runtime *r, const struct tenant_i
     };
     struct serving *s;
 
-    for (s = r->clusters; s; s = s->next)
+    for (s = r->groups; s; s = s->next)
         if (member_fits(s->member, tenant))
             return s;
     s = calloc(1, sizeof *s);
@@ -71,8 +71,8 @@ static struct serving *serving_for(struct role_runtime *r, const struct tenant_i
         free(s);
         return NULL;
     }
-    s->next = r->clusters;
-    r->clusters = s;
+    s->next = r->groups;
+    r->groups = s;
     return s;
 }
 
@@ -92,10 +92,10 @@ static int add_tenant(struct tenant_list *list, const struct tenant_info *tenant
     return 0;
 }
 
-/* Ends the members of clusters that have no tenants any more, or are reached in another way. */
+/* Ends the members of groups that have no tenants any more, or are reached in another way. */
 static void end_unused(struct role_runtime *r)
 {
-    for (struct serving **at = &r->clusters; *at;) {
+    for (struct serving **at = &r->groups; *at;) {
         struct serving *s = *at;
 
         if (s->tenants.n) {
@@ -125,7 +125,7 @@ static void free_ended(struct role_runtime *r, bool all)
     }
 }
 
-/* Each tenant to the member of its cluster. */
+/* Each tenant to the member of its group. */
 static int distribute(struct role_runtime *r, struct tl_error *err)
 {
     int rc = 0;
@@ -138,10 +138,10 @@ static int distribute(struct role_runtime *r, struct tl_error *err)
             continue;
         s = serving_for(r, tenant, err);
         if (!s || add_tenant(&s->tenants, tenant, err))
-            rc = -1; /* the other clusters are served all the same */
+            rc = -1; /* the others are served all the same */
     }
     end_unused(r);
-    for (struct serving *s = r->clusters; s; s = s->next)
+    for (struct serving *s = r->groups; s; s = s->next)
         member_tell(s->member, &s->tenants);
     return rc;
 }
@@ -198,7 +198,7 @@ static void *role_main(void *arg)
         if (wait_ms)
             pause_for(r, wait_ms);
     }
-    for (struct serving *s = r->clusters; s; s = s->next)
+    for (struct serving *s = r->groups; s; s = s->next)
         tenant_list_release(&s->tenants);
     end_unused(r);
     free_ended(r, true);

@@ -2,8 +2,8 @@
 /*
  * What the three roles share: members of consumer groups, workers, and lanes.
  *
- *   role's thread          follows control's list of tenants, and tells each member which are its cluster's
- *     member (one a cluster), a thread: its consumer, rebalances: lanes come and go
+ *   role's thread          follows control's list of tenants, and tells each member which are its group's
+ *     member (one a cluster and group), a thread: its consumer, rebalances: lanes come and go
  *       worker (width a tenant), a thread while there is something to do
  *         ┌─ idle: what is due; how long a pop may wait
  *         │  pop ◄── queue ◄── lanes: the worker's partitions

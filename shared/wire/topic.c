@@ -22,6 +22,14 @@ void tl_topic_position(const char *topic, int64_t epoch, char out[TL_POSITION_NA
         snprintf(out, TL_POSITION_NAME_MAX + 1, "%s@%lld", topic, (long long)epoch);
 }
 
+void tl_group_name(const char *role, int number, char out[TL_GROUP_NAME_MAX + 1])
+{
+    if (number == 0)
+        snprintf(out, TL_GROUP_NAME_MAX + 1, "tload-%.12s", role);
+    else
+        snprintf(out, TL_GROUP_NAME_MAX + 1, "tload-%.12s-%d", role, number);
+}
+
 bool tl_topic_parse(struct tl_str name, enum tl_topic *topic, struct tl_str *tenant)
 {
     struct tl_str head;

@@ -14,12 +14,15 @@ EACH = 5  # of them is loaded into
 CONNECTIONS = 30
 
 
-class Clusters(TenantsCase):
+class Timed(TenantsCase):
     def timed(self, tenant, rows):
+        """Seconds that the upload took."""
         began = time.monotonic()
         self.assertEqual(self.load(tenant, rows)["state"], "done")
         return time.monotonic() - began
 
+
+class Clusters(Timed):
     def two(self):
         self.west = self.own_kafka()
         self.start({"kafka": {"partitions": 1}}, kafka=self.own_kafka())
@@ -54,6 +57,45 @@ class Clusters(TenantsCase):
         self.timed("w", self.file(5, first=10))
         self.assertEqual(self.count("w"), 15)
         self.timed("d", self.file(5, first=10))
+
+
+class Groups(Timed):
+    """Many tenants of one cluster are read in several consumer groups."""
+
+    WIDE = 4  # no other has room beside it
+
+    def begun(self, group):
+        """How often a role said what it has of the group."""
+        return self.coordinator.log.count(f"cluster default, group {group}: ")
+
+    def trimmed(self, topic):
+        low, high = (sum(marks) for marks in zip(*(self.kafka.watermarks(topic, p) for p in range(self.WIDE)), strict=True))
+        return low == high > 0
+
+    def test_a_second_one(self):
+        self.start({"kafka": {"partitions": 1, "group_partitions": self.WIDE, "trim_seconds": 1, "trim_records": 1}},
+                   kafka=self.own_kafka())
+        wait_until(lambda: self.begun(0) == 3, what="the first tenant to be served")
+        self.tload("tenant", "create", "wide", "--partitions", str(self.WIDE))
+        wait_until(lambda: self.begun(1) == 3, what="the next one to be served")
+        self.define("wide")
+        self.timed("wide", self.file(5000))
+        self.assertEqual(self.begun(0), 3, "others stood still")
+        roles = {"tload-validate", "tload-sink", "tload-errors"}
+        self.assertLessEqual(roles | {f"{role}-1" for role in roles}, set(self.kafka.groups()))
+        # What trims asks the right one how far it is.
+        wait_until(lambda: self.trimmed("tload.wide.raw-input"), what="raw-input to be trimmed")
+        self.tload("tenant", "create", "small")
+        self.define("small")
+        self.timed("small", self.file(10))
+        self.assertGreater(self.begun(0), 3)
+        self.coordinator.stop()
+        self.coordinator.start()
+        self.timed("wide", self.file(10, first=5000))
+        self.timed("small", self.file(10, first=10))
+        self.assertEqual((self.count("wide"), self.count("small")), (5010, 20))
+        self.tload("tenant", "remove", "wide", "--yes")
+        self.timed("small", self.file(10, first=20))
 
 
 class OnPostgresql(TenantsCase):

@@ -62,8 +62,8 @@ def partitions_of(processes):
     sums = dict.fromkeys(ROLES, 0)
     for process in processes:
         last = {}
-        for role, cluster, number in re.findall(r" (\w+): cluster (\S+): (\d+) partitions are ours", process.log):
-            last[role, cluster] = int(number)
+        for role, group, number in re.findall(r" (\w+): cluster (\S+, group \d+): (\d+) partitions are ours", process.log):
+            last[role, group] = int(number)
         for (role, _), number in last.items():
             sums[role] += number
     return sums

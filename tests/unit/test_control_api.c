@@ -12,7 +12,7 @@
 #include "tests/unit/http_server.h"
 
 #define TENANT(name, state, more)                                                                                \
-    "{\"tenant\":\"" name "\",\"cluster\":\"default\",\"partitions\":4,\"state\":\"" state                       \
+    "{\"tenant\":\"" name "\",\"cluster\":\"default\",\"partitions\":4,\"group\":0,\"state\":\"" state           \
     "\",\"ready\":true,\"sink\":\"s\",\"errors\":\"e\",\"active\":false,\"kafka\":{\"bootstrap.servers\":\"b\"}" \
     ",\"stirred\":" more "}"
 #define LIST(tenants, change, all) \

@@ -6,82 +6,11 @@
 
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <sqlite3.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "coordinatord/control/store.h"
-
-struct fixture {
-    char dir[32];
-    char path[64];
-    struct store *store;
-};
-
-static struct store *must_open(const char *path)
-{
-    struct tl_error err;
-    struct store *s = store_open(path, &err);
-
-    if (!s)
-        fail_msg("%s", err.text);
-    return s;
-}
-
-static void must(int rc, const struct tl_error *err)
-{
-    if (rc < 0)
-        fail_msg("%s", err->text);
-}
-
-/* On the cluster that app names. */
-static const char *place(void *app, const struct cluster_room *rooms, size_t n, struct tl_error *err)
-{
-    (void)rooms;
-    (void)n;
-    (void)err;
-    return app;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    struct cluster_row c = {.cluster = "default"};
-    struct tenant_row t = {.tenant = "default", .partitions = 4, .state = TENANT_READY, .created_ms = 1};
-    struct tl_error err;
-
-    snprintf(f->dir, sizeof f->dir, "/tmp/tload-store-XXXXXX");
-    if (!mkdtemp(f->dir))
-        return -1;
-    snprintf(f->path, sizeof f->path, "%s/control.db", f->dir);
-    f->store = must_open(f->path);
-    must(store_cluster_add(f->store, &c, &err), &err);
-    must(store_tenant_add(f->store, &t, place, (void *)(uintptr_t) "default", &err), &err);
-    *state = f;
-    return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    int rc;
-
-    store_close(f->store);
-    rc = nftw(f->dir, remove_one, 4, FTW_DEPTH | FTW_PHYS);
-    free(f);
-    return rc;
-}
+#include "tests/unit/store_fixture.h"
 
 static struct tl_schema *schema(const char *table)
 {
@@ -511,34 +440,9 @@ static void test_first_version_is_brought_up_to_date(void **state)
     assert_int_equal(store_tenant_known(f->store, "other", &err), 0);
     must(store_tenant_remove(f->store, "default", &err), &err);
     assert_int_equal(store_upload_find(f->store, "default", "u1", &u, &err), 0);
-    must(store_tenant_add(f->store, &next, place, (void *)(uintptr_t) "default", &err), &err);
+    must(store_tenant_add(f->store, &next, GROUP_PARTITIONS, place, (void *)(uintptr_t) "default", &err),
+         &err);
     assert_int_equal(next.epoch, 2);
-}
-
-static void test_clusters(void **state)
-{
-    struct fixture *f = *state;
-    char properties[] = "{\"bootstrap.servers\":\"x\"}";
-    struct cluster_row west = {
-        .cluster = "west", .properties = properties, .max_partitions = 9, .created_ms = 5};
-    struct tenant_row a = {.tenant = "a", .partitions = 2};
-    struct cluster_room rooms[STORE_CLUSTERS_MAX];
-    struct tl_error err;
-    size_t n;
-
-    must(store_cluster_add(f->store, &west, &err), &err);
-    assert_int_equal(store_cluster_add(f->store, &west, &err), -1);
-    assert_int_equal(err.code, TL_E_CONFLICT);
-    must(store_tenant_add(f->store, &a, place, (void *)(uintptr_t) "west", &err), &err);
-    must(store_rooms(f->store, rooms, &n, &err), &err);
-    assert_int_equal(n, 2);
-    assert_string_equal(rooms[1].cluster, "west");
-    assert_true(rooms[1].reserved == 6 && rooms[1].max_partitions == 9);
-    assert_int_equal(store_cluster_remove(f->store, "west", &err), -1);
-    assert_int_equal(err.code, TL_E_CONFLICT);
-    must(store_tenant_remove(f->store, "a", &err), &err);
-    must(store_cluster_remove(f->store, "west", &err), &err);
-    assert_int_equal(store_tenant_add(f->store, &a, place, (void *)(uintptr_t) "west", &err), -1);
 }
 
 int main(void)
@@ -555,7 +459,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_newer_file_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_a_database, setup, teardown),
         cmocka_unit_test_setup_teardown(test_first_version_is_brought_up_to_date, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_clusters, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

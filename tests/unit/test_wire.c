@@ -175,6 +175,17 @@ static void test_positions(void **state)
     assert_string_equal(name, "tload.a.raw-input@2");
 }
 
+static void test_groups(void **state)
+{
+    char name[TL_GROUP_NAME_MAX + 1];
+
+    (void)state;
+    tl_group_name("validate", 0, name);
+    assert_string_equal(name, "tload-validate");
+    tl_group_name("validate", 1, name);
+    assert_string_equal(name, "tload-validate-1");
+}
+
 static void test_ids(void **state)
 {
     char longest[TL_UPLOAD_ID_MAX + 1];
@@ -360,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_envelope_leaves_out_what_is_not_there),
         cmocka_unit_test(test_envelope_check),
         cmocka_unit_test(test_envelope_bad_headers),
+        cmocka_unit_test(test_groups),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_topics),
         cmocka_unit_test(test_malformed),
