@@ -9,7 +9,8 @@
 enum {
     AWAKE_MS = 10000, /* after the last that may have brought something */
     LOOK_EVERY_MS = 60000,
-    LOOK_MS = 1000 /* some fetches, in any case */
+    LOOK_MS = 1000, /* some fetches, in any case */
+    BEGIN_MS = 3000 /* the same when the Kafka client may have to ask first where to begin */
 };
 
 struct followed *followed_new(const struct role_ops *ops, const struct config *config,
@@ -111,8 +112,7 @@ static void set_paused(struct followed *f, const char *topic, struct tl_consumer
 
 void followed_assigned(struct followed *f)
 {
-    if (f->paused)
-        f->due_at = tl_clock_ms() + LOOK_MS;
+    f->due_at = TL_MAX(f->due_at, tl_clock_ms() + BEGIN_MS);
     f->paused = false;
 }
 
@@ -126,7 +126,7 @@ void followed_regard(struct followed *f, const struct tenant_info *wanted, struc
     f->stirred = wanted->stirred;
     if (stirred || (!f->paused && !rests(f)))
         f->due_at = now + f->times.awake_ms;
-    if (now < f->due_at && !(f->paused && stirred))
+    if (!followed_has_lanes(f) || (now < f->due_at && !(f->paused && stirred)))
         return;
     tl_topic_name(f->ops->topic, tl_str(f->tenant.name), topic);
     if (f->paused) {

@@ -51,7 +51,7 @@ void followed_join(struct followed *f);
 /* Whether they have ended. */
 bool followed_drained(const struct followed *f);
 bool followed_has_lanes(const struct followed *f);
-/* Its partitions were assigned, and are fetched. */
+/* Partitions of it were assigned, and are fetched for a while in any case. */
 void followed_assigned(struct followed *f);
 /* Has its partitions be fetched, or not, by what control says of it, and by the time. */
 void followed_regard(struct followed *f, const struct tenant_info *wanted, struct tl_consumer *consumer,
