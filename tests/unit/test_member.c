@@ -320,10 +320,13 @@ static void test_drains(void **state)
 
 static void await_said(struct fixture *f, const char *what)
 {
+    static const struct timespec pause = {.tv_nsec = 2000000};
     int64_t until = tl_clock_ms() + WITHIN_MS;
 
-    while (!log_says(f->log_fd, what))
+    while (!log_says(f->log_fd, what)) {
         assert_true(tl_clock_ms() < until);
+        nanosleep(&pause, NULL);
+    }
 }
 
 static void produce(struct fixture *f)
