@@ -51,7 +51,7 @@ static const struct key keys[] = {
     {KEY("coordinator", "token_file"), KEY_TEXT, AT(token_file), 0, 0, "", NULL},
     {KEY("kafka", "partitions"), KEY_INT, AT(partitions), 1, 10000, "4", NULL},
     {KEY("kafka", "max_partitions"), KEY_INT, AT(max_partitions), 1, 1000000, "1000", NULL},
-    {KEY("kafka", "group_partitions"), KEY_INT, AT(group_partitions), 1, 1000000, "256", NULL},
+    {KEY("kafka", "group_partitions"), KEY_INT, AT(group_partitions), 1, 1000000, "512", NULL},
     {KEY("kafka", "replication"), KEY_INT, AT(replication), -1, 100, "0", NULL},
     {KEY("kafka", "min_insync_replicas"), KEY_INT, AT(min_insync_replicas), -1, 100, "0", NULL},
     {KEY("kafka", "trim_seconds"), KEY_INT, AT(trim_seconds), 1, 86400, "30", NULL},
