@@ -4,8 +4,14 @@
 #define TESTS_UNIT_STORE_FIXTURE_H
 
 #include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+
+#include <cmocka.h>
 
 #include "coordinatord/control/store.h"
 
