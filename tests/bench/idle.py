@@ -4,7 +4,8 @@
 
 For each number of tenants a coordinatord that never saw anything else: how long until all are served, then, once every
 worker has parked, memory, threads, descriptors, connections to PostgreSQL, what the processor did for so many seconds,
-and how long it takes then to make one more tenant, and one's first upload after that. Nothing is asserted.
+how long it takes then to make one more tenant, and one's first upload after that, and, at worst of some, an upload
+of another one in its consumer group meanwhile. Nothing is asserted.
 
 --tenants      how many, one run each (1,100,500)
 --seconds      to look at it while nothing happens (30)
@@ -13,6 +14,7 @@ and how long it takes then to make one more tenant, and one's first upload after
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import signal
@@ -63,20 +65,43 @@ def watch(pid, seconds, perf):
     return measure.cpu(pid) - before
 
 
+def first_table(daemon, tenant):
+    daemon.services.run([BUILD / "tload", "--tenant", tenant, "define-table", "t", "id int", "--key", "id"], env=daemon.env)
+
+
+def ten_rows(daemon, tenant):
+    """Seconds that an upload takes."""
+    began = time.monotonic()
+    with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+        file.write("id\n" + "".join(f"{n}\n" for n in range(10)))
+        file.flush()
+        daemon.services.run([BUILD / "tload", "--tenant", tenant, "upload", file.name, "--table", "t"], env=daemon.env)
+    return time.monotonic() - began
+
+
+def make(tenants, name):
+    if tenants.make(name).status != 201:
+        raise AssertionError(f"tenant {name} was not made")
+
+
 def one_more(daemon, tenants, i):
     """Seconds until there is one more tenant, and from then until its first ten rows are in the sink."""
     name = f"n{i}"
     began = time.monotonic()
-    if tenants.make(name).status != 201:
-        raise AssertionError(f"tenant {name} was not made")
+    make(tenants, name)
     made = time.monotonic()
-    tload = [BUILD / "tload", "--tenant", name]
-    daemon.services.run([*tload, "define-table", "t", "id int", "--key", "id"], env=daemon.env)
-    with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
-        file.write("id\n" + "".join(f"{n}\n" for n in range(10)))
-        file.flush()
-        daemon.services.run([*tload, "upload", file.name, "--table", "t"], env=daemon.env)
+    first_table(daemon, name)
+    ten_rows(daemon, name)
     return made - began, time.monotonic() - made
+
+
+def beside(daemon, tenants, i):
+    """Seconds that ten rows take into a tenant that was made a moment ago, while its group gets another one."""
+    with concurrent.futures.ThreadPoolExecutor(1) as maker:
+        made = maker.submit(make, tenants, f"m{i}")
+        took = ten_rows(daemon, f"n{i}")
+        made.result()
+    return took
 
 
 def run(services, number, seconds=SECONDS, postgresql=False, perf=None):
@@ -104,6 +129,7 @@ def run(services, number, seconds=SECONDS, postgresql=False, perf=None):
         }
         news = [one_more(daemon, tenants, i) for i in range(NEWS)]
         figures["new_tenant_s"], figures["first_upload_s"] = (statistics.median(x) for x in zip(*news, strict=True))
+        figures["beside_s"] = max(beside(daemon, tenants, i) for i in range(NEWS))
         if postgresql:
             figures["connections"] = connections(services)
         return figures

@@ -207,7 +207,7 @@ static void test_store_is_brought_up_to_date(void **state)
     fixture_stop(f);
     sql(f, "DROP TABLE tokens; ALTER TABLE uploads DROP COLUMN who; DROP INDEX uploads_by_tenant;"
            "DROP INDEX uploads_unfinished; ALTER TABLE uploads DROP COLUMN begun;"
-           "ALTER TABLE uploads DROP COLUMN ticket;"
+           "ALTER TABLE uploads DROP COLUMN ticket; ALTER TABLE tenants DROP COLUMN consumer_group;"
            "CREATE INDEX uploads_unfinished ON uploads(state) WHERE state IN ('sending', 'processing');"
            "PRAGMA user_version=2");
     s = open_store(f);
