@@ -26,18 +26,18 @@ check-docs: all $(BUILD)/tests/docs/tload-docs ## manual pages, completions and 
 
 .PHONY: check-e2e
 check-e2e: all $(BENCH_PROGRAMS) ## end-to-end tests, on a real Kafka
-	tests/run.py -j 4 tests/e2e
+	tests/run.py -j 5 tests/e2e
 
 # The unit tests, and those end-to-end modules that say SANITIZERS = {...} fits them.
 .PHONY: check-asan
 check-asan: ## unit and end-to-end tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) $(SANITIZED_ASAN) all check-unit
-	$(SANITIZED_ASAN) tests/run.py -j 3 --sanitizer asan tests/e2e
+	$(SANITIZED_ASAN) tests/run.py -j 4 --sanitizer asan tests/e2e
 
 .PHONY: check-tsan
 check-tsan: ## unit and end-to-end tests under ThreadSanitizer
 	$(MAKE) $(SANITIZED_TSAN) all check-unit
-	$(SANITIZED_TSAN) tests/run.py -j 3 --sanitizer tsan tests/e2e
+	$(SANITIZED_TSAN) tests/run.py -j 4 --sanitizer tsan tests/e2e
 
 # --- torture --------------------------------------------------------------------------------------------------
 
