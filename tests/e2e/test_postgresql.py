@@ -10,8 +10,6 @@ import tempfile
 from tests.lib.harness import SharedTestCase, TestCase, wait_until
 from tests.lib.postgres import Cable, Database, Postgres
 
-SANITIZERS = {"tsan"}
-
 server = None
 databases = 0
 
