@@ -7,7 +7,6 @@
 #ifndef TESTS_UNIT_CONTROL_FIXTURE_H
 #define TESTS_UNIT_CONTROL_FIXTURE_H
 
-#include <ftw.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -27,6 +26,7 @@
 #include "coordinatord/http/server.h"
 #include "shared/base/clock.h"
 #include "tests/unit/control_fakes.h"
+#include "tests/unit/remove_tree.h"
 
 /* --- the daemon's part --- */
 
@@ -88,6 +88,7 @@ static int fixture_new(void **state)
     f->config.compression = f->compression;
     f->config.partitions = 4;
     f->config.max_partitions = 24;
+    f->config.group_partitions = 512;
     f->config.trim_seconds = 30;
     tl_kafka_conf_init(&f->config.kafka);
     *state = f;
@@ -102,14 +103,6 @@ static int fixture_setup(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int fixture_teardown(void **state)
 {
     struct fixture *f = *state;
@@ -117,7 +110,7 @@ static int fixture_teardown(void **state)
 
     fixture_stop(f);
     tl_kafka_conf_release(&f->config.kafka);
-    rc = nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    rc = remove_tree(f->dir);
     free(f);
     return rc;
 }

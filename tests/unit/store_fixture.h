@@ -3,17 +3,17 @@
 #ifndef TESTS_UNIT_STORE_FIXTURE_H
 #define TESTS_UNIT_STORE_FIXTURE_H
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "coordinatord/control/store.h"
+#include "tests/unit/remove_tree.h"
 
 enum { GROUP_PARTITIONS = 20 };
 
@@ -66,21 +66,13 @@ static int setup(void **state)
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int teardown(void **state)
 {
     struct fixture *f = *state;
     int rc;
 
     store_close(f->store);
-    rc = nftw(f->dir, remove_one, 4, FTW_DEPTH | FTW_PHYS);
+    rc = remove_tree(f->dir);
     free(f);
     return rc;
 }
