@@ -65,8 +65,8 @@ def watch(pid, seconds, perf):
     return measure.cpu(pid) - before
 
 
-def first_table(daemon, tenant):
-    daemon.services.run([BUILD / "tload", "--tenant", tenant, "define-table", "t", "id int", "--key", "id"], env=daemon.env)
+def tload(daemon, tenant, *arguments):
+    daemon.services.run([BUILD / "tload", "--tenant", tenant, *arguments], env=daemon.env)
 
 
 def ten_rows(daemon, tenant):
@@ -75,7 +75,7 @@ def ten_rows(daemon, tenant):
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
         file.write("id\n" + "".join(f"{n}\n" for n in range(10)))
         file.flush()
-        daemon.services.run([BUILD / "tload", "--tenant", tenant, "upload", file.name, "--table", "t"], env=daemon.env)
+        tload(daemon, tenant, "upload", file.name, "--table", "t")
     return time.monotonic() - began
 
 
@@ -90,7 +90,7 @@ def one_more(daemon, tenants, i):
     began = time.monotonic()
     make(tenants, name)
     made = time.monotonic()
-    first_table(daemon, name)
+    tload(daemon, name, "define-table", "t", "id int", "--key", "id")
     ten_rows(daemon, name)
     return made - began, time.monotonic() - made
 

@@ -14,15 +14,12 @@ EACH = 5  # of them is loaded into
 CONNECTIONS = 30
 
 
-class Timed(TenantsCase):
+class Clusters(TenantsCase):
     def timed(self, tenant, rows):
-        """Seconds that the upload took."""
         began = time.monotonic()
         self.assertEqual(self.load(tenant, rows)["state"], "done")
         return time.monotonic() - began
 
-
-class Clusters(Timed):
     def two(self):
         self.west = self.own_kafka()
         self.start({"kafka": {"partitions": 1}}, kafka=self.own_kafka())
@@ -59,7 +56,7 @@ class Clusters(Timed):
         self.timed("d", self.file(5, first=10))
 
 
-class Groups(Timed):
+class Groups(TenantsCase):
     """Many tenants of one cluster are read in several consumer groups."""
 
     WIDE = 4  # no other has room beside it
@@ -79,7 +76,7 @@ class Groups(Timed):
         self.tload("tenant", "create", "wide", "--partitions", str(self.WIDE))
         wait_until(lambda: self.begun(1) == 3, what="the next one to be served")
         self.define("wide")
-        self.timed("wide", self.file(5000))
+        self.load("wide", self.file(5000))
         self.assertEqual(self.begun(0), 3, "others stood still")
         roles = {"tload-validate", "tload-sink", "tload-errors"}
         self.assertLessEqual(roles | {f"{role}-1" for role in roles}, set(self.kafka.groups()))
@@ -87,15 +84,15 @@ class Groups(Timed):
         wait_until(lambda: self.trimmed("tload.wide.raw-input"), what="raw-input to be trimmed")
         self.tload("tenant", "create", "small")
         self.define("small")
-        self.timed("small", self.file(10))
+        self.load("small", self.file(10))
         self.assertGreater(self.begun(0), 3)
         self.coordinator.stop()
         self.coordinator.start()
-        self.timed("wide", self.file(10, first=5000))
-        self.timed("small", self.file(10, first=10))
+        self.load("wide", self.file(10, first=5000))
+        self.load("small", self.file(10, first=10))
         self.assertEqual((self.count("wide"), self.count("small")), (5010, 20))
         self.tload("tenant", "remove", "wide", "--yes")
-        self.timed("small", self.file(10, first=20))
+        self.load("small", self.file(10, first=20))
 
 
 class OnPostgresql(TenantsCase):
