@@ -95,7 +95,8 @@ void tenant_row_release(struct tenant_row *row);
 typedef const char *store_place(void *app, const struct cluster_room *rooms, size_t n, struct tl_error *err);
 /*
  * Reserves its partitions on the cluster that `place` names, and stores it; both or nothing. Fills in the cluster,
- * the group and the epoch. A group has at most group_partitions of a topic, unless a tenant alone has more. TL_E_CONFLICT when the name is taken, also by one that is being removed.
+ * the group and the epoch. A group has at most group_partitions of a topic, unless a tenant alone has more.
+ * TL_E_CONFLICT when the name is taken, also by one that is being removed.
  */
 int store_tenant_add(struct store *s, struct tenant_row *row, int group_partitions, store_place *place,
                      void *app, struct tl_error *err) TL_MUST_CHECK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * A role on one cluster: its member of one of the consumer groups there, in a thread of its own, so that a cluster that is slow or
- * down holds up no other one.
+ * A role on one cluster: its member of one of the consumer groups there, in a thread of its own, so that a cluster
+ * that is slow or down holds up no other one.
  *
  *   member_tell(list) ──► tenants that are new ────────► subscribed; their partitions come with a rebalance
  *                    └──► gone, or others by epoch ───► workers drain and end ──► subscribed no more ──► lanes gone, freed

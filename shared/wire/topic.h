@@ -18,8 +18,8 @@ void tl_topic_name(enum tl_topic topic, struct tl_str tenant, char out[TL_TOPIC_
 enum { TL_POSITION_NAME_MAX = TL_TOPIC_NAME_MAX + 21 };
 void tl_topic_position(const char *topic, int64_t epoch, char out[TL_POSITION_NAME_MAX + 1]);
 /*
- * Consumer groups are named after the role, and from the second on numbered: "tload-validate", "tload-validate-1". number
- * from 0; the role's name must be short.
+ * Consumer groups are named after the role, and from the second on numbered: "tload-validate", "tload-validate-1".
+ * number from 0; of the role's name at most 12 bytes count.
  */
 enum { TL_GROUP_NAME_MAX = 31 };
 void tl_group_name(const char *role, int number, char out[TL_GROUP_NAME_MAX + 1]);
