@@ -10,6 +10,8 @@ import tempfile
 from tests.lib.harness import SharedTestCase, TestCase, wait_until
 from tests.lib.postgres import Cable, Database, Postgres
 
+SANITIZERS = {"tsan"}
+
 server = None
 databases = 0
 
