@@ -21,7 +21,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 POSTGRES = pathlib.Path(__file__).parent / "services/postgres"
-SECONDS = 600 if os.environ.get("SANITIZE") else 240
+SECONDS = 600
 COUNT = re.compile(r"^\[\s*(PASSED|SKIPPED|FAILED)\s*\] .*?(\d+) test\(s\)", re.M)
 
 
@@ -76,7 +76,8 @@ def run_all():
     with ThreadPoolExecutor(4) as pool:  # those that take long wait most of the time
         for program, counts, output in pool.map(run, sys.argv[1:]):
             word = "FAIL" if counts["FAILED"] else "ok"
-            print(f"{word:4} {os.path.basename(program)} ({counts['PASSED']})", flush=True)
+            names = sorted(set(re.findall(r"^\[\s*FAILED\s*\] ([^\d\s]\S*)$", output, re.M)))
+            print(f"{word:4} {os.path.basename(program)} ({counts['PASSED']})", *names, flush=True)
             for name in sorted(set(re.findall(r"^\[\s*SKIPPED\s*\] ([^\d\s]\S*)$", output, re.M))):
                 print(f"skip {os.path.basename(program)} {name}")
             if counts["FAILED"]:

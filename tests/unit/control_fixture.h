@@ -25,6 +25,7 @@
 #include "coordinatord/control/control.h"
 #include "coordinatord/http/server.h"
 #include "shared/base/clock.h"
+#include "tests/unit/await.h"
 #include "tests/unit/control_fakes.h"
 #include "tests/unit/remove_tree.h"
 
@@ -254,7 +255,7 @@ static inline void create_upload(struct fixture *f, const char *body)
 /* Long polls until the state is this one. */
 static inline struct answer await_state(struct fixture *f, const char *state)
 {
-    int64_t seen = 0, deadline = tl_clock_ms() + 10000;
+    int64_t seen = 0, deadline = tl_clock_ms() + AWAIT_MS;
 
     for (;;) {
         char path[128];

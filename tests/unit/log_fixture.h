@@ -25,7 +25,7 @@ static int log_open(struct tl_log *log)
     return fd;
 }
 
-static bool log_says(int fd, const char *what)
+static inline bool log_says(int fd, const char *what)
 {
     char text[65536];
     ssize_t n = pread(fd, text, sizeof text - 1, 0);

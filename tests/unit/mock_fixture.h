@@ -28,6 +28,7 @@
 #include "shared/base/log.h"
 #include "shared/kafka/conf.h"
 #include "shared/wire/envelope.h"
+#include "tests/unit/await.h"
 
 /* Kafka's numbers of the requests (kafka.apache.org/protocol: ApiKey). */
 enum {
@@ -65,7 +66,6 @@ struct mock_suite {
     size_t ncases;
     size_t lanes;
     int brokers;
-    int64_t within_ms; /* for one case */
     /* Of lane and case alone: what is shared between the lanes is only read. */
     void (*name)(size_t i, char name[MOCK_NAME_MAX]);
     void (*run)(struct mock *m, size_t i);
@@ -82,8 +82,6 @@ struct mock_left {
 
 typedef void mock_on_message(void *app, struct mock *m, const rd_kafka_message_t *message,
                              const struct tl_envelope *e);
-
-enum { ASK_MS = 10000 };
 
 struct result {
     char name[MOCK_NAME_MAX];
@@ -171,7 +169,7 @@ static int64_t assign_all(struct mock *m, rd_kafka_t *rk, const char *topic, int
 
     for (int32_t p = 0; p < partitions; p++) {
         int64_t low, high;
-        rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(rk, topic, p, &low, &high, ASK_MS);
+        rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(rk, topic, p, &low, &high, AWAIT_MS);
 
         if (err) {
             mock_wrong(m, "can't read what was written: %s", rd_kafka_err2name(err));
@@ -302,7 +300,7 @@ static void *lane_main(void *arg)
         int64_t began = tl_clock_ms();
 
         m.why = r->why;
-        m.until = began + run->suite->within_ms;
+        m.until = began + AWAIT_MS;
         if (!m.cluster)
             open_cluster(&m, run->suite);
         run->suite->run(&m, run->cases[at]);

@@ -15,8 +15,6 @@
     "{\"cluster\":\"west\",\"kafka\":{\"bootstrap.servers\":\"west:9092\",\"sasl.password\":\"hush\"}," \
     "\"max_partitions\":6}"
 
-enum { WAIT_MS = 10000 };
-
 static inline void expect(struct fixture *f, const char *method, const char *path, const char *body,
                           int status, const char *said)
 {
@@ -53,7 +51,7 @@ static inline void expect_number(struct fixture *f, const char *path, const char
 /* Until the object at path says so. */
 static inline void await_number(struct fixture *f, const char *path, const char *member, int64_t due)
 {
-    int64_t deadline = tl_clock_ms() + WAIT_MS;
+    int64_t deadline = tl_clock_ms() + AWAIT_MS;
 
     for (bool found = false; !found;) {
         struct answer a = ask(f, "GET", path, NULL, 200);
@@ -67,7 +65,7 @@ static inline void await_number(struct fixture *f, const char *path, const char 
 
 static inline void await_text(struct fixture *f, const char *path, const char *member, const char *part)
 {
-    int64_t deadline = tl_clock_ms() + WAIT_MS;
+    int64_t deadline = tl_clock_ms() + AWAIT_MS;
 
     for (bool found = false; !found;) {
         struct answer a = ask(f, "GET", path, NULL, 200);
@@ -81,7 +79,7 @@ static inline void await_text(struct fixture *f, const char *path, const char *m
 
 static inline void await_status(struct fixture *f, const char *method, const char *path, int status)
 {
-    int64_t deadline = tl_clock_ms() + WAIT_MS;
+    int64_t deadline = tl_clock_ms() + AWAIT_MS;
 
     for (int got = 0; got != status;) {
         struct answer a = ask_with(f, method, path, "", NULL);
@@ -115,7 +113,7 @@ static inline void crash(struct fixture *f, const char *failpoint, const char *m
         if (tl_failpoint_arm(failpoint, &err) == 0)
             a = ask_with(f, method, path, "", body);
         /* What a thread of control's does after the answer, it does soon. */
-        for (int64_t until = tl_clock_ms() + WAIT_MS; tl_clock_ms() < until;)
+        for (int64_t until = tl_clock_ms() + AWAIT_MS; tl_clock_ms() < until;)
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         _exit(0);
     }

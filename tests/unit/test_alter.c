@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -20,6 +21,14 @@ static size_t written(void)
 
     FAKE(n = fake.nmessages);
     return n;
+}
+
+static void await_written(size_t n)
+{
+    for (int64_t until = tl_clock_ms() + AWAIT_MS; written() < n;) {
+        assert_true(tl_clock_ms() < until);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
 }
 
 static void test_next_version(void **state)
@@ -168,6 +177,7 @@ static void test_drop_stops_uploads(void **state)
 
     create_upload(f, UPLOAD_U1);
     ask_only(f, "DELETE", ORDERS_PATH, NULL, 204);
+    await_written(3);
     fake_progress("u1", 0, 0, 0, 0, 0, 4);
     a = await_state(f, "failed");
     assert_string_equal(text_of(&a, "reason"), "table \"orders\" was dropped");

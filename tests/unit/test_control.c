@@ -263,7 +263,7 @@ static void test_error_budget(void **state)
         "{\"upload\":\"u1\",\"table\":\"orders\",\"files\":[{\"name\":\"a\"}],\"max_errors\":{\"rows\":2}}");
     fake_progress("u1", 0, 10, 3, 0, 0, 0);
     /* The reason shows that the wish is stored; the next pass of the keeper writes it. */
-    for (int64_t deadline = tl_clock_ms() + 10000;;) {
+    for (int64_t deadline = tl_clock_ms() + AWAIT_MS;;) {
         a = ask(f, "GET", UPLOADS "/u1", NULL, 200);
         if (*text_of(&a, "reason"))
             break;

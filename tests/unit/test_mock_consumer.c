@@ -30,7 +30,6 @@ enum {
     ALL = 2 * HALF,
     STORE_EVERY = 3,
     LANES = 88,
-    WITHIN_MS = 45000,
     SHORT_MS = 300,
     LONG_MS = 6000 /* longer than an assignment waits for where to begin */
 };
@@ -589,7 +588,6 @@ int main(void)
         .ncases = count_cases(),
         .lanes = LANES,
         .brokers = 1,
-        .within_ms = WITHIN_MS,
         .name = name_case,
         .run = run_case,
         .opened = open_producer,

@@ -22,15 +22,7 @@
 #include "shared/kafka/producer.h"
 #include "tests/unit/mock_fixture.h"
 
-enum {
-    PARTITIONS = 3,
-    BROKERS = 2,
-    BATCHES = 12,
-    LANES = 24,
-    WITHIN_MS = 45000,
-    LATE_MS = 2500,
-    LASTS_MS = 300
-};
+enum { PARTITIONS = 3, BROKERS = 2, BATCHES = 12, LANES = 24, LATE_MS = 2500, LASTS_MS = 300 };
 
 /* TL_E_* that the sender is to end with; WHOLE: it is to get everything through. */
 enum { WHOLE = -1 };
@@ -554,7 +546,6 @@ int main(void)
         .ncases = NFAULTS * NPOSITIONS * NWAYS + NEVENTS * NPOSITIONS * NWAYS_OF_EVENT,
         .lanes = LANES,
         .brokers = BROKERS,
-        .within_ms = WITHIN_MS,
         .name = name_case,
         .run = run_case,
     };

@@ -16,10 +16,11 @@
 #include "coordinatord/pipeline/attendant.h"
 #include "coordinatord/pipeline/worker.h"
 #include "shared/base/clock.h"
+#include "tests/unit/await.h"
 
 #define TOPIC "tload.acme.raw-input"
 
-enum { WITHIN_MS = 30000, WORKERS = 40 };
+enum { WORKERS = 40 };
 
 /* A role that counts. */
 struct counts {
@@ -241,7 +242,7 @@ static void produce(struct fixture *f)
 /* Serves the member's events until `what` has become at least `due`. */
 static void await(struct fixture *f, const _Atomic int *what, int due)
 {
-    int64_t end = tl_clock_ms() + WITHIN_MS;
+    int64_t end = tl_clock_ms() + AWAIT_MS;
     struct tl_error err;
 
     while (atomic_load(what) < due) {

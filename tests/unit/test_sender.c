@@ -17,8 +17,9 @@
 #include "cli/upload/sender.h"
 #include "shared/base/clock.h"
 #include "shared/kafka/consumer.h"
+#include "tests/unit/await.h"
 
-enum { PARTITIONS = 4, BATCHES = 100, PRODUCE = 0, WITHIN_MS = 30000 };
+enum { PARTITIONS = 4, BATCHES = 100, PRODUCE = 0 };
 
 struct fixture {
     rd_kafka_t *rk;
@@ -152,7 +153,7 @@ static void check_arrived(struct fixture *f, int64_t first)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS);
-    int64_t end = tl_clock_ms() + WITHIN_MS;
+    int64_t end = tl_clock_ms() + AWAIT_MS;
     struct arrived a;
     rd_kafka_t *rk;
     char text[200];
@@ -230,7 +231,7 @@ static void check_consumer(struct fixture *f)
     struct tl_consumer_options options = {
         .group = "test", .client_id = "test", .queue_bytes = 1 << 20, .from_stored = true};
     struct tl_consumer *c = tl_consumer_new(&f->conf, &options, &events, &f->log, &f->err);
-    int64_t end = tl_clock_ms() + WITHIN_MS;
+    int64_t end = tl_clock_ms() + AWAIT_MS;
     const char *topic = "t";
     struct arrived a;
 

@@ -421,7 +421,7 @@ static void test_roles_hear_of_it(void **state)
     make_tenant(f, "a", 1, 201);
     pthread_join(thread, NULL);
     assert_int_equal(p.answer.status, 200);
-    assert_true(tl_clock_ms() - begun < WAIT_MS);
+    assert_true(tl_clock_ms() - begun < 30000);
     assert_contains(p.answer.body, "\"tenant\":\"a\"");
     assert_contains(p.answer.body, "\"epoch\":1");
     answer_release(&p.answer);

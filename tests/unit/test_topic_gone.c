@@ -15,11 +15,12 @@
 
 #include "shared/base/clock.h"
 #include "shared/kafka/consumer.h"
+#include "tests/unit/await.h"
 #include "tests/unit/log_fixture.h"
 
 #define TOPIC "t"
 
-enum { PARTITIONS = 3, WITHIN_MS = 30000, HANGS_S = 20 };
+enum { PARTITIONS = 3 };
 
 struct member {
     struct tl_consumer *consumer;
@@ -84,7 +85,7 @@ static void test_leaves(void **state)
     static struct tl_log log; /* a client that is not cleared away in time keeps it */
     struct tl_error err;
     struct tl_message m;
-    int64_t until = tl_clock_ms() + WITHIN_MS;
+    int64_t until = tl_clock_ms() + AWAIT_MS;
 
     (void)state;
     fd = log_open(&log);
@@ -107,7 +108,7 @@ static void test_leaves(void **state)
         assert_int_equal(tl_consumer_poll(b.consumer, 10, &err), 0);
         assert_true(tl_clock_ms() < until);
     }
-    alarm(HANGS_S); /* it waits for ever, or not at all */
+    alarm(AWAIT_MS / 1000); /* it waits for ever, or not at all */
     assert_int_equal(tl_consumer_close(b.consumer, &err), 0);
     assert_null(b.queue);
     tl_consumer_free(b.consumer);

@@ -285,7 +285,7 @@ static void test_cancel_of_one_that_sent(void **state)
     fake_progress("u1", 0, 7, 0, 0, 0, 4);
     fixture_stop(f);
     fixture_start(f, "", false);
-    for (int64_t deadline = tl_clock_ms() + 10000;;) {
+    for (int64_t deadline = tl_clock_ms() + AWAIT_MS;;) {
         struct answer a = get(f, "u1");
         bool is = strcmp(text_of(&a, "state"), "cancelled") == 0;
 
@@ -427,7 +427,7 @@ static void test_versions_by_turns(void **state)
     ask_only(f, "POST", OTHER "/tables", ORDERS, 503);
     assert_int_equal(before, 0);
     FAKE(fake.kafka_down = false);
-    for (int64_t deadline = tl_clock_ms() + 20000; written <= MANY; assert_true(tl_clock_ms() < deadline))
+    for (int64_t deadline = tl_clock_ms() + AWAIT_MS; written <= MANY; assert_true(tl_clock_ms() < deadline))
         FAKE(written = fake.nmessages);
     FAKE(while (strcmp(fake.message[other].topic, "tload.other.raw-input") != 0) other++);
     assert_true(other <= 1);
