@@ -47,7 +47,7 @@ class Result(unittest.TestResult):
         super().startTest(test)
         self.started = time.monotonic()
         self.subtest_failed = False
-        signal.alarm(int(harness.scaled(TEST_SECONDS)))
+        signal.alarm(int(harness.patience(TEST_SECONDS)))
 
     def stopTest(self, test):
         signal.alarm(0)
@@ -64,7 +64,7 @@ class Result(unittest.TestResult):
 
     def fail(self, test, error):
         self.failed += 1
-        self.say("FAIL", test)
+        self.say("FAIL", test, ": " + (str(error[1]) or error[0].__name__).partition("\n")[0][:200])
         print(self._exc_info_to_string(error, test))
         for note in getattr(test, "failure_notes", list)():
             print(note)
@@ -94,7 +94,7 @@ class Result(unittest.TestResult):
 
 
 def too_long(_number, _frame):
-    raise AssertionError(f"the test takes longer than {harness.scaled(TEST_SECONDS)} s")
+    raise AssertionError(f"the test takes longer than {harness.patience(TEST_SECONDS)} s")
 
 
 def interrupted(number, _frame):
