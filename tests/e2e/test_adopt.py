@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import tempfile
 
-from tests.lib.harness import BUILD, SharedTestCase, scaled, wait_until
+from tests.lib.harness import BUILD, SharedTestCase, patience, wait_until
 from tests.lib.postgres import Database, Postgres
 
 SANITIZERS = {"asan"}
@@ -193,7 +193,7 @@ class SQLite(Adopts, SharedTestCase):
         wait_until(lambda: os.path.exists(cls.path), what="the data sink's file")
 
     def connect(self):
-        return sqlite3.connect(self.path, timeout=scaled(30), isolation_level=None)
+        return sqlite3.connect(self.path, timeout=patience(30), isolation_level=None)
 
     def execute(self, sql):
         connection = self.connect()

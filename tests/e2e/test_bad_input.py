@@ -260,9 +260,7 @@ class Quoting(BadInputCase):
             f.write("id,v,w\n")
             for i in range(rows):
                 f.write(f'{i},"stray,{i}\n' if i == at else f"{i},{other(i)},{i}\n")
-        began = time.monotonic()
         upload = self.upload(table, path, exit=3)
-        self.assertLess(time.monotonic() - began, 30)
         self.assertEqual(self.counts(upload), (rows, rows - 1, 1))
         (row,) = self.rejected(upload["upload"])
         self.assertEqual((row["line"], row["raw"]), (at + 2, f'{at},"stray,{at}'))

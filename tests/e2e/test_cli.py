@@ -17,7 +17,7 @@ import time
 import unittest
 import urllib.parse
 
-from tests.lib.process import BUILD, scaled
+from tests.lib.process import BUILD, patience, scaled
 
 SANITIZERS = {"asan"}
 
@@ -118,7 +118,7 @@ class Cli(unittest.TestCase):
 
     def tload(self, *arguments, exit=0, **options):
         process = self.start(*arguments, **options)
-        out, err = process.communicate(timeout=scaled(30))
+        out, err = process.communicate(timeout=patience(30))
         self.assertEqual(process.returncode, exit, err)
         return out, err
 
@@ -173,10 +173,10 @@ class Cli(unittest.TestCase):
                     self.await_line(process.stderr, "processing")
                     began = time.monotonic()
                     process.send_signal(number)
-                    _, err = process.communicate(timeout=scaled(30))
+                    _, err = process.communicate(timeout=patience(30))
                     self.assertEqual(process.returncode, code)
                     self.assertIn("the upload goes on", err)
-                    self.assertLess(time.monotonic() - began, scaled(2))
+                    self.assertLess(time.monotonic() - began, scaled(5))
 
     def test_follow_gives_each_change(self):
         process = self.start("--json", "status", "u1", "--follow")
@@ -184,7 +184,7 @@ class Cli(unittest.TestCase):
         self.server.set(upload("processing", 2, waiting="sink: no room"))
         self.assertEqual(json.loads(process.stdout.readline())["waiting"], "sink: no room")
         self.server.set(upload("done", 3))
-        out, err = process.communicate(timeout=scaled(30))
+        out, err = process.communicate(timeout=patience(30))
         self.assertEqual([json.loads(line)["state"] for line in out.splitlines()], ["done"])
         self.assertIn("orders: processing, 100%, 2 rows, 2 rejected, waiting: sink: no room", err)
 
@@ -194,7 +194,7 @@ class Cli(unittest.TestCase):
         self.assertEqual(process.stdout.readline(), 'a.csv:7: column "qty": "12x" is not an integer\n')
         process.stdout.close()
         err = process.stderr.read()
-        self.assertEqual(process.wait(timeout=scaled(30)), -signal.SIGPIPE)
+        self.assertEqual(process.wait(timeout=patience(30)), -signal.SIGPIPE)
         self.assertEqual(err, "")
 
     def test_output_that_can_not_be_written(self):
@@ -224,7 +224,7 @@ class Cli(unittest.TestCase):
         if pid == 0:
             os.execve(BUILD / "tload", ["tload", *arguments], self.env)
         shown = b""
-        until = time.monotonic() + scaled(30)
+        until = time.monotonic() + patience(30)
         while time.monotonic() < until:
             if typed and when in shown:
                 os.write(fd, typed)

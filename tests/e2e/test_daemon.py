@@ -9,7 +9,7 @@ import socket
 import stat
 import time
 
-from tests.lib.harness import BUILD, Process, TestCase, free_port, scaled, wait_until
+from tests.lib.harness import BUILD, Process, TestCase, free_port, patience, scaled, wait_until
 
 SANITIZERS = {"tsan"}
 
@@ -23,7 +23,7 @@ class DaemonCase(TestCase):
         return done
 
     def tcp(self, port, path, headers=None, method="GET"):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=scaled(10))
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience(10))
         try:
             connection.request(method, path, headers=headers or {})
             response = connection.getresponse()
@@ -289,7 +289,7 @@ class Access(DaemonCase):
         endless = b"POST /v1/tenants HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n"
         for garbage in (b"\0" * 1000, b"GET / HTTP/1.1\r\n" * 1000, endless, b"x"):
             with socket.socket(socket.AF_UNIX) as s:
-                s.settimeout(scaled(10))
+                s.settimeout(patience(10))
                 s.connect(self.coordinator.socket)
                 s.sendall(garbage)
         # It may answer before all has come, and close.

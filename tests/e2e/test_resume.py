@@ -5,7 +5,7 @@ import json
 import os
 import signal
 
-from tests.lib.harness import SharedTestCase, scaled, wait_until
+from tests.lib.harness import SharedTestCase, wait_until
 from tests.oracle import orders
 
 SANITIZERS = {"asan"}
@@ -47,14 +47,14 @@ class Resume(SharedTestCase):
         table, path, upload, process = self.begin()
         process.kill()
         self.assertIn(self.status(upload)["state"], ("sending", "processing"))
-        done = self.tload("resume", upload, exit=3, timeout=scaled(120), cwd="/")
+        done = self.tload("resume", upload, exit=3, timeout=120, cwd="/")
         self.assertIn(upload, done.stderr)
         self.check(table, path, upload)
 
     def test_killed_and_run_again(self):
         table, path, upload, process = self.begin()
         process.kill()
-        self.tload("upload", path, "--table", table, "--id", upload, exit=3, timeout=scaled(120))
+        self.tload("upload", path, "--table", table, "--id", upload, exit=3, timeout=120)
         self.check(table, path, upload)
         again = self.tload("upload", path, "--table", table, "--id", upload, exit=3)
         self.assertIn("has ended already", again.stderr)
@@ -66,23 +66,23 @@ class Resume(SharedTestCase):
             process.kill()
             process = self.tload_start("resume", upload)
             wait_until(lambda p=process: upload in p.stderr or p.poll() is not None, what="the upload to go on")
-        process.wait(scaled(120))
+        process.wait(120)
         self.check(table, path, upload)
 
     def test_interrupted(self):
         table, path, upload, process = self.begin()
         process.signal(signal.SIGINT)
-        self.assertEqual(process.wait(scaled(30)), 130)
+        self.assertEqual(process.wait(30), 130)
         # it was sending, had sent all, or had hardly begun
         self.assertRegex(process.stderr, "tload resume|goes on|nothing was sent")
-        self.tload("resume", upload, exit=3, timeout=scaled(120))
+        self.tload("resume", upload, exit=3, timeout=120)
         self.check(table, path, upload)
 
     def test_two_at_the_same_time(self):
         table, path, upload, process = self.begin()
         other = self.tload_start("upload", path, "--table", table, "--id", upload)
-        self.assertEqual(process.wait(scaled(120)), 3)
-        self.assertEqual(other.wait(scaled(120)), 3)
+        self.assertEqual(process.wait(120), 3)
+        self.assertEqual(other.wait(120), 3)
         self.check(table, path, upload)
 
     def test_changed_file_is_refused(self):
@@ -142,18 +142,18 @@ class Resume(SharedTestCase):
         self.assertIn("cancelled already", self.tload("cancel", upload, exit=2).stderr)
         # What its sender would still send is dropped, and the rows of others are not.
         self.tload("resume", upload, exit=1)
-        self.tload("upload", path, "--table", table, exit=3, timeout=scaled(120))
+        self.tload("upload", path, "--table", table, exit=3, timeout=120)
         self.assertEqual(self.query(f"select * from {table} order by id"), orders.expected(path).sorted())
 
     def test_cancelled_while_it_is_sent(self):
         table, path, upload, process = self.begin(rows=ROWS * 4)
         self.tload("cancel", upload)
-        self.assertEqual(process.wait(scaled(60)), 1)
+        self.assertEqual(process.wait(60), 1)
         self.assertIn("cancelled", process.stderr)
 
     def test_once_goes_on(self):
         table, path, upload, process = self.begin()
         process.kill()
-        done = self.tload("upload", path, "--table", table, "--once", exit=3, timeout=scaled(120))
+        done = self.tload("upload", path, "--table", table, "--once", exit=3, timeout=120)
         self.assertIn(upload, done.stderr)
         self.check(table, path, upload)

@@ -35,11 +35,11 @@ import unittest
 from dataclasses import dataclass
 
 from tests.lib.kafka import Kafka, Message
-from tests.lib.process import BUILD, ROOT, Process, free_port, gone, scaled, wait_until
+from tests.lib.process import BUILD, ROOT, Process, free_port, gone, patience, scaled, wait_until
 
 __all__ = [
     "BUILD", "ROOT", "Coordinator", "Kafka", "Message", "Process", "Response", "SharedTestCase", "TestCase",
-    "UnixHTTPConnection", "free_port", "gone", "scaled", "shared_kafka", "stop_shared_kafka", "wait_until",
+    "UnixHTTPConnection", "free_port", "gone", "patience", "scaled", "shared_kafka", "stop_shared_kafka", "wait_until",
 ]
 
 _shared = None
@@ -165,7 +165,7 @@ class Coordinator:
         self.process.kill()
 
     def http(self, method, path, body=None, headers=None, timeout=30):
-        connection = UnixHTTPConnection(self.socket, scaled(timeout))
+        connection = UnixHTTPConnection(self.socket, patience(timeout))
         try:
             headers = dict(headers or {})
             if body is not None and not isinstance(body, (bytes, str)):
@@ -310,7 +310,7 @@ class TestCase(unittest.TestCase):
     def query(self, sql, parameters=(), tenant="default"):
         """Rows of the embedded sink's database, as a reader beside the daemon sees them."""
         path = os.path.join(self.coordinator.state, "data", tenant + ".db")
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=scaled(30))
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=patience(30))
         try:
             return connection.execute(sql, parameters).fetchall()
         finally:

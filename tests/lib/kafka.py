@@ -10,7 +10,7 @@ import struct
 import subprocess
 from dataclasses import dataclass, field
 
-from tests.lib.process import ROOT, gone, scaled, wait_until
+from tests.lib.process import ROOT, gone, patience, wait_until
 
 SERVICE = ROOT / "tests/services/kafka"
 
@@ -73,7 +73,7 @@ class Kafka:
     def kcat(self, *arguments, stdin=b"", timeout=60):
         done = subprocess.run(
             ["kcat", "-b", self.address, *arguments],
-            input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=scaled(timeout), check=False,
+            input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(timeout), check=False,
         )
         if done.returncode != 0:
             raise AssertionError(f"kcat {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
@@ -209,7 +209,7 @@ class Kafka:
         """One request of Kafka's protocol; returns the answer behind its header."""
         host, port = self.address.split(",")[0].rsplit(":", 1)
         frame = struct.pack(">hhi", api, version, 1) + _text("tests") + body
-        with socket.create_connection((host, int(port)), timeout=scaled(40)) as s, s.makefile("rb") as stream:
+        with socket.create_connection((host, int(port)), timeout=patience(40)) as s, s.makefile("rb") as stream:
             s.sendall(struct.pack(">i", len(frame)) + frame)
             (size,) = struct.unpack(">i", stream.read(4))
             return stream.read(size)[4:]

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 
-from tests.lib.process import ROOT, Process, free_port, gone, scaled, wait_until
+from tests.lib.process import ROOT, Process, free_port, gone, patience, wait_until
 
 SERVICE = ROOT / "tests/services/postgres"
 ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
@@ -93,7 +93,7 @@ class Database:
         done = subprocess.run(
             ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", url, "-f", "-"],
             input=f"set search_path to \"default\", public;\nset timezone to 'UTC';\n{sql};\n".encode(),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=scaled(60), check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(60), check=False,
         )
         if done.returncode:
             raise AssertionError(f"psql: {sql}: {done.stderr.decode(errors='replace')}")
@@ -157,7 +157,7 @@ class Pooler:
     def _console(self, command):
         done = subprocess.run(
             ["psql", "-Xq", "--csv", f"postgresql://postgres@127.0.0.1:{self.port}/pgbouncer", "-c", command],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=scaled(30), check=False, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patience(30), check=False, text=True,
         )
         if done.returncode:
             raise AssertionError(f"pgbouncer: {command}: {done.stderr}")
@@ -180,7 +180,7 @@ class Session:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(scaled(10))
+        self.process.wait(patience(10))
         self.process.stdout.close()
 
 

@@ -6,7 +6,7 @@ import pathlib
 import re
 import time
 
-from tests.lib.process import scaled, wait_until
+from tests.lib.process import wait_until
 
 ROLES = ("validate", "sink", "errors")
 
@@ -92,4 +92,4 @@ def parked(pid, timeout=60):
             quiet_since = time.monotonic()
         return quiet_since is not None and time.monotonic() - quiet_since >= 1
 
-    wait_until(quiet, scaled(timeout), "all workers to park")
+    wait_until(quiet, timeout, "all workers to park")

@@ -33,7 +33,7 @@ sys.dont_write_bytecode = True
 
 from tests.lib.harness import Coordinator, Kafka  # noqa: E402, the path comes first
 from tests.lib.postgres import Postgres  # noqa: E402
-from tests.lib.process import BUILD, Process, scaled, wait_until  # noqa: E402
+from tests.lib.process import BUILD, Process, wait_until  # noqa: E402
 from tests.torture import versions  # noqa: E402
 from tests.torture.evolution import Evolution, cell  # noqa: E402
 from tests.torture.oracle import Difference, differ  # noqa: E402
