@@ -41,15 +41,20 @@ static inline bool tl_str_eq_z(struct tl_str a, const char *z)
     return tl_str_eq(a, tl_str(z));
 }
 
+static inline bool tl_is_blank(char c)
+{
+    /* Each value that is loaded asks twice, and hardly any has one: that is one comparison. */
+    return TL_UNLIKELY((unsigned char)c <= ' ') && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
+}
+
 /* Without ASCII blanks (space, tab, CR, LF) at both ends. */
 static inline struct tl_str tl_str_trim(struct tl_str s)
 {
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t' || s.ptr[0] == '\r' || s.ptr[0] == '\n')) {
+    while (s.len && tl_is_blank(s.ptr[0])) {
         s.ptr++;
         s.len--;
     }
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t' || s.ptr[s.len - 1] == '\r' ||
-                     s.ptr[s.len - 1] == '\n'))
+    while (s.len && tl_is_blank(s.ptr[s.len - 1]))
         s.len--;
     return s;
 }

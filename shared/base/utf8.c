@@ -62,6 +62,42 @@ bool tl_utf8_valid(const char *s, size_t n, size_t *chars)
     return true;
 }
 
+#define EVERY(byte) (0x0101010101010101u * (uint64_t)(byte))
+
+/* Is each byte of the word from 0x01 to 0x7F? With one more than that a byte's high bit would be set before the sum. */
+static inline bool all_ascii(uint64_t word)
+{
+    return ((word + EVERY(0x7F)) & ~word & EVERY(0x80)) == EVERY(0x80);
+}
+
+bool tl_utf8_ascii(const char *s, size_t n)
+{
+    enum { WORD = 8, HALF = 4 };
+    uint64_t word;
+    size_t i;
+
+    if (n >= WORD) {
+        for (i = 0; i + WORD < n; i += WORD) {
+            memcpy(&word, s + i, WORD);
+            if (!all_ascii(word))
+                return false;
+        }
+        memcpy(&word, s + n - WORD, WORD); /* overlaps what was seen */
+        return all_ascii(word);
+    }
+    if (n >= HALF) {
+        uint32_t first, last;
+
+        memcpy(&first, s, HALF);
+        memcpy(&last, s + n - HALF, HALF);
+        return all_ascii(first | (uint64_t)last << 32);
+    }
+    for (i = 0; i < n; i++)
+        if ((signed char)s[i] <= 0)
+            return false;
+    return true;
+}
+
 size_t tl_utf8_cut(const char *s, size_t n, size_t max)
 {
     if (n <= max)

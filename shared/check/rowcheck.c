@@ -4,13 +4,13 @@
  *
  *   value of the raw batch
  *     │ tl_rawtext_line      LINE TAB cut off
- *     │ tl_csv_scan          where the record ends: the same function as the splitter's; or tl-malformed says it
- *     ▼
- *   record                   a view of the message
- *     │ tl_fields_split      copied only where quotes are doubled, into the parser's own buffer
+ *     │ tl_fields_take       where it ends, and its fields, in one look; copied only where quotes are doubled, into
+ *     │                      the parser's own buffer
+ *     │   what that does not take: tl_csv_scan, the same function as the splitter's, or tl-malformed, says where the
+ *     │   record ends, and tl_fields_split what is wrong with it
  *     ▼
  *   values                   one tl_str a field, null as ptr NULL
- *     │ tl_type_canon        by the column's type; a value that is canonical already is not copied
+ *     │ canon                by the column's type; a value that is canonical already is not copied
  *     │ tl_rowtext_append    escaped, into `out`
  *     ▼
  *   out                      cut back to where the row began when a value is rejected
@@ -28,6 +28,12 @@
 #include "shared/wire/malformed.h"
 #include "shared/wire/rowtext.h"
 
+/* What is loaded into a column. */
+struct field {
+    struct tl_column column; /* a copy, without its default */
+    const struct tl_coltype *coltype;
+};
+
 struct rowcheck {
     int64_t table_id;
     int32_t version;
@@ -36,7 +42,7 @@ struct rowcheck {
     struct tl_dialect dialect;
     struct tl_fields *fields;
     size_t ncolumns;
-    struct tl_column *column; /* of field i; copies, without their defaults */
+    struct field *field;
     struct tl_buf scratch;
 };
 
@@ -47,8 +53,8 @@ static int bind_columns(struct rowcheck *rc, const struct tl_schema *schema, str
 
     for (size_t i = 0; i < rest.len; i++)
         n += rest.ptr[i] == ',';
-    rc->column = calloc(n, sizeof *rc->column);
-    if (!rc->column)
+    rc->field = calloc(n, sizeof *rc->field);
+    if (!rc->field)
         return tl_fail_nomem(err);
     while (rest.ptr) {
         struct tl_str name = tl_str_cut(&rest, ',');
@@ -58,8 +64,11 @@ static int bind_columns(struct rowcheck *rc, const struct tl_schema *schema, str
             return tl_fail(err, TL_E_CORRUPT,
                            "column \"%.*s\" of a batch is not in version %d of table \"%s\"",
                            TL_STR_ARG(name), schema->version, schema->table);
-        rc->column[rc->ncolumns] = schema->columns[at];
-        rc->column[rc->ncolumns++].default_text = NULL;
+        struct field *f = &rc->field[rc->ncolumns++];
+
+        f->column = schema->columns[at];
+        f->column.default_text = NULL;
+        f->coltype = tl_coltype(f->column.type.id);
     }
     return 0;
 }
@@ -99,7 +108,7 @@ void rowcheck_free(struct rowcheck *rc)
         return;
     tl_fields_free(rc->fields);
     tl_buf_release(&rc->scratch);
-    free(rc->column);
+    free(rc->field);
     free(rc->format);
     free(rc->columns);
     free(rc);
@@ -137,18 +146,19 @@ static void reject_record(struct verdict *v, enum tl_reject_code code, const cha
     snprintf(v->why.reason, sizeof v->why.reason, "%s", reason);
 }
 
-static int append_value(struct rowcheck *rc, const struct tl_column *column, struct tl_str value,
-                        struct tl_buf *out, struct verdict *v, struct tl_error *err)
+static int append_value(struct rowcheck *rc, const struct field *f, struct tl_str value, struct tl_buf *out,
+                        struct verdict *v, struct tl_error *err)
 {
     struct tl_str canon = value;
+    int full;
 
-    if (!value.ptr && !column->nullable) {
+    if (!value.ptr && !f->column.nullable) {
         v->reject = true;
         v->why.code = TL_REJECT_NULL_VALUE;
         snprintf(v->why.reason, sizeof v->why.reason, "must have a value");
     } else if (value.ptr) {
         tl_buf_reset(&rc->scratch);
-        switch (tl_type_canon(&column->type, value, &rc->scratch, &canon, &v->why)) {
+        switch (f->coltype->canon(&f->column.type, value, &rc->scratch, &canon, &v->why)) {
         case TL_VALUE_OK:
             break;
         case TL_VALUE_REJECT:
@@ -159,30 +169,18 @@ static int append_value(struct rowcheck *rc, const struct tl_column *column, str
         }
     }
     if (v->reject) {
-        v->column = column->name;
+        v->column = f->column.name;
         v->value = value;
         return 0;
     }
-    int rc_buf = tl_rowtext_append(out, canon);
-
-    return rc_buf ? tl_buf_fail(rc_buf, out, "a batch's validated rows", err) : 0;
+    full = value.ptr && f->coltype->plain ? tl_buf_append_short(out, canon.ptr, canon.len)
+                                          : tl_rowtext_append(out, canon);
+    return full ? tl_buf_fail(full, out, "a batch's validated rows", err) : 0;
 }
 
-static int check_record(struct rowcheck *rc, struct tl_str record, struct tl_buf *out, struct verdict *v,
-                        struct tl_error *err)
+static int check_values(struct rowcheck *rc, const struct tl_str *values, size_t n, struct tl_buf *out,
+                        struct verdict *v, struct tl_error *err)
 {
-    const struct tl_str *values;
-    size_t n;
-
-    switch (tl_fields_split(rc->fields, record, &values, &n, &v->why)) {
-    case TL_VALUE_OK:
-        break;
-    case TL_VALUE_REJECT:
-        v->reject = true;
-        return 0;
-    case TL_VALUE_NOMEM:
-        return tl_fail_nomem(err);
-    }
     if (n != rc->ncolumns) {
         char reason[80];
 
@@ -195,7 +193,7 @@ static int check_record(struct rowcheck *rc, struct tl_str record, struct tl_buf
 
         if (full)
             return tl_buf_fail(full, out, "a batch's validated rows", err);
-        if (append_value(rc, &rc->column[i], values[i], out, v, err))
+        if (append_value(rc, &rc->field[i], values[i], out, v, err))
             return -1;
     }
     int full = v->reject ? TL_BUF_OK : tl_buf_append_char(out, '\n');
@@ -203,15 +201,15 @@ static int check_record(struct rowcheck *rc, struct tl_str record, struct tl_buf
     return full ? tl_buf_fail(full, out, "a batch's validated rows", err) : 0;
 }
 
-/* Cuts the next record off rest: by its quoting, or as tl-malformed says. */
-static int next_record(const struct rowcheck *rc, struct tl_str whole, struct tl_str *rest,
-                       const struct tl_malformed *bad, struct tl_str *record, struct verdict *v,
-                       struct tl_error *err)
+/* Cuts the next record off rest: by its quoting, or as tl-malformed says, if that says anything of it. */
+static int cut_record(const struct rowcheck *rc, struct tl_str whole, struct tl_str *rest,
+                      const struct tl_malformed *bad, struct tl_str *record, struct verdict *v,
+                      struct tl_error *err)
 {
     size_t offset = (size_t)(rest->ptr - whole.ptr);
     size_t len;
 
-    if (bad->len != SIZE_MAX && bad->offset == offset) {
+    if (bad) {
         static const char *const reasons[TL_REJECT_COUNT] = {
             [TL_REJECT_BAD_QUOTING] = "has a quote where none may be",
             [TL_REJECT_UNTERMINATED] = "has a quoted field that does not end",
@@ -235,6 +233,33 @@ static int next_record(const struct rowcheck *rc, struct tl_str whole, struct tl
     *record = tl_str_n(rest->ptr, len);
     *rest = tl_str_n(rest->ptr + len + 1, rest->len - len - 1);
     return 0;
+}
+
+/* The next record and its values, or why it has none. bad: what tl-malformed says of it; NULL nothing. */
+static int next_record(struct rowcheck *rc, struct tl_str whole, struct tl_str *rest,
+                       const struct tl_malformed *bad, struct tl_str *record, const struct tl_str **values,
+                       size_t *n, struct verdict *v, struct tl_error *err)
+{
+    size_t len;
+
+    if (TL_LIKELY(!bad && tl_fields_take(rc->fields, *rest, &len, values, n) && len <= TL_MESSAGE_MAX)) {
+        *record = tl_str_n(rest->ptr, len);
+        *rest = tl_str_n(rest->ptr + len + 1, rest->len - len - 1);
+        return 0;
+    }
+    if (cut_record(rc, whole, rest, bad, record, v, err))
+        return -1;
+    if (v->reject)
+        return 0;
+    switch (tl_fields_split(rc->fields, *record, values, n, &v->why)) {
+    case TL_VALUE_OK:
+        return 0;
+    case TL_VALUE_REJECT:
+        v->reject = true;
+        return 0;
+    default:
+        return tl_fail_nomem(err);
+    }
 }
 
 /* The next entry of tl-malformed; len SIZE_MAX: no more. */
@@ -266,31 +291,33 @@ static int tell_rejected(const struct rowcheck_sink *sink, const struct verdict 
     return sink->rejected ? sink->rejected(sink->app, &row, err) : 0;
 }
 
-int rowcheck_run(struct rowcheck *rc, struct tl_str value, struct tl_str malformed, struct tl_buf *out,
+int rowcheck_run(struct rowcheck *rc, struct tl_str value, struct tl_str all_malformed, struct tl_buf *out,
                  const struct rowcheck_sink *sink, struct rowcheck_result *result, struct tl_error *err)
 {
     struct tl_str rest = value;
     struct tl_malformed bad;
 
     *result = (struct rowcheck_result){0};
-    if (next_malformed(&malformed, &bad, err))
+    if (next_malformed(&all_malformed, &bad, err))
         return -1;
     while (rest.len) {
         struct verdict v;
         struct tl_str record;
-        size_t row_start = out->len;
+        const struct tl_str *values;
+        size_t row_start = out->len, n;
         int64_t line;
+        bool malformed;
 
         no_verdict(&v);
         if (!tl_rawtext_line(&rest, &line))
             return tl_fail(err, TL_E_CORRUPT, "a raw batch has no line number at byte %zu",
                            (size_t)(rest.ptr - value.ptr));
-        if (next_record(rc, value, &rest, &bad, &record, &v, err))
+        malformed = bad.len != SIZE_MAX && bad.offset == (size_t)(rest.ptr - value.ptr);
+        if (next_record(rc, value, &rest, malformed ? &bad : NULL, &record, &values, &n, &v, err))
             return -1;
-        if (v.reject) {
-            if (next_malformed(&malformed, &bad, err))
-                return -1;
-        } else if (check_record(rc, record, out, &v, err)) {
+        if (malformed && next_malformed(&all_malformed, &bad, err))
+            return -1;
+        if (!v.reject && check_values(rc, values, n, out, &v, err)) {
             if (err->code != TL_E_TOO_LARGE)
                 return -1;
             /* decimal(38,37) makes 40 bytes of the 2 of "1,": the batch fits into a message, this may not. */

@@ -68,16 +68,15 @@ static inline void keep_unquoted(struct tl_fields *f, const char *ptr, size_t le
         keep(f, tl_str_n(ptr, len));
 }
 
-/* raw: both quotes included. */
-static inline enum tl_verdict keep_quoted(struct tl_fields *f, struct tl_str raw, bool doubled,
-                                          size_t record_len)
+/* raw: both quotes included; room: for all values of the record that have doubled quotes. */
+static inline enum tl_verdict keep_quoted(struct tl_fields *f, struct tl_str raw, bool doubled, size_t room)
 {
     struct tl_str value = tl_str_n(raw.ptr + 1, raw.len - 2);
     bool is_null;
 
     if (doubled) {
         /* Once for all of them: what is in it must not move. */
-        if (tl_buf_reserve(&f->text, record_len - f->text.len) ||
+        if (tl_buf_reserve(&f->text, room - f->text.len) ||
             tl_csv_unquote(&f->dialect, raw, &f->text, &value, &is_null) != TL_VALUE_OK)
             return TL_VALUE_NOMEM;
     }
@@ -132,7 +131,7 @@ static TL_HOT enum tl_verdict split(struct tl_fields *f, struct tl_str record, s
 
     for (size_t base = 0; base < record.len; base += TL_BLOCK) {
         size_t n = record.len - base;
-        uint64_t marks = tl_block_any3(record.ptr + base, n, n, delimiter, mark, delimiter);
+        uint64_t marks = tl_block_any4(record.ptr + base, n, n, delimiter, mark, mark, delimiter);
 
         for (; marks; marks &= marks - 1) {
             size_t i = base + (size_t)__builtin_ctzll(marks);
@@ -168,4 +167,70 @@ enum tl_verdict tl_fields_split(struct tl_fields *f, struct tl_str record, const
     *values = f->values;
     *n = f->n;
     return verdict;
+}
+
+/* True when the record ends in an LF at *len, and its fields are kept. */
+static TL_HOT bool take(struct tl_fields *f, struct tl_str text, size_t *len)
+{
+    const char delimiter = f->dialect.delimiter, quote = f->dialect.quote, mark = quote ? quote : delimiter;
+    struct field at = {0};
+    size_t next = 0; /* marks before it are seen */
+
+    for (size_t base = 0; base < text.len; base += TL_BLOCK) {
+        size_t n = text.len - base;
+        uint64_t marks = tl_block_any4(text.ptr + base, n, n, delimiter, mark, '\n', '\r');
+
+        for (; marks; marks &= marks - 1) {
+            size_t i = base + (size_t)__builtin_ctzll(marks);
+            char c = text.ptr[i], follows;
+
+            if (i < next)
+                continue;
+            if (!at.in_quotes) {
+                if (c == delimiter || c == '\n') {
+                    keep_unquoted(f, text.ptr + at.start, i - at.start);
+                    at.start = i + 1;
+                    *len = i;
+                    if (c == '\n')
+                        return true;
+                } else if (c == quote && i == at.start) {
+                    at.in_quotes = true;
+                } else {
+                    return false;
+                }
+                continue;
+            }
+            if (c != quote)
+                continue;
+            follows = '\0';
+            if (i + 1 < text.len)
+                follows = text.ptr[i + 1];
+            next = i + 2;
+            if (follows == quote) {
+                at.doubled = true;
+                continue;
+            }
+            if ((follows != delimiter && follows != '\n') ||
+                keep_quoted(f, tl_str_n(text.ptr + at.start, i + 1 - at.start), at.doubled, text.len))
+                return false;
+            *len = i + 1;
+            if (follows == '\n')
+                return true;
+            at = (struct field){.start = i + 2};
+        }
+    }
+    return false;
+}
+
+bool tl_fields_take(struct tl_fields *f, struct tl_str text, size_t *len, const struct tl_str **values,
+                    size_t *n)
+{
+    bool taken;
+
+    f->n = 0;
+    tl_buf_reset(&f->text);
+    taken = take(f, text, len);
+    *values = f->values;
+    *n = f->n;
+    return taken;
 }

@@ -34,7 +34,7 @@ TL_HOT enum tl_scan tl_csv_scan(const struct tl_dialect *d, const char *p, const
     size_t next = 0;    /* marks before this are seen: the second of a doubled quote, the LF of a CRLF */
 
     for (size_t base = 0; base < n; base += TL_BLOCK) {
-        uint64_t marks = tl_block_any3(p + base, n - base, avail - base, '\n', '\r', mark);
+        uint64_t marks = tl_block_any4(p + base, n - base, avail - base, '\n', '\r', mark, mark);
 
         for (; marks; marks &= marks - 1) {
             size_t i = base + (size_t)__builtin_ctzll(marks);
@@ -112,7 +112,7 @@ size_t tl_csv_skip_line(const char *p, const char *end, bool last)
     const size_t n = (size_t)(end - p);
 
     for (size_t base = 0; base < n; base += TL_BLOCK) {
-        uint64_t marks = tl_block_any3(p + base, n - base, n - base, '\n', '\r', '\n');
+        uint64_t marks = tl_block_any4(p + base, n - base, n - base, '\n', '\r', '\r', '\n');
 
         if (marks) {
             size_t i = base + (size_t)__builtin_ctzll(marks);

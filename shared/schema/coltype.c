@@ -47,6 +47,11 @@ bool tl_type_eq(const struct tl_type *a, const struct tl_type *b)
 
 bool tl_check_text(struct tl_str in, size_t *chars, struct tl_reject *why)
 {
+    if (TL_LIKELY(tl_utf8_ascii(in.ptr, in.len))) {
+        if (chars)
+            *chars = in.len;
+        return true;
+    }
     if (TL_UNLIKELY(in.len && memchr(in.ptr, '\0', in.len))) {
         why->code = TL_REJECT_NUL_BYTE;
         snprintf(why->reason, sizeof why->reason, "has a NUL byte");

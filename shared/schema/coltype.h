@@ -60,6 +60,7 @@ struct tl_coltype {
     const char *name;  /* in definitions: "decimal" */
     const char *usage; /* in help and suggestions: "decimal(p,s)" */
     bool can_be_key;
+    bool plain;     /* no canonical form has a byte that must be escaped in validated-input */
     unsigned nargs; /* numbers that the type is written with: 0, 1 (length) or 2 (length, scale) */
 
     /*

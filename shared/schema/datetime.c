@@ -290,6 +290,7 @@ const struct tl_coltype tl_coltype_date = {
     .name = "date",
     .usage = "date",
     .can_be_key = true,
+    .plain = true,
     .canon = date_canon,
 };
 
@@ -297,6 +298,7 @@ const struct tl_coltype tl_coltype_timestamp = {
     .name = "timestamp",
     .usage = "timestamp",
     .can_be_key = true,
+    .plain = true,
     .canon = timestamp_canon,
 };
 
@@ -304,5 +306,6 @@ const struct tl_coltype tl_coltype_timestamptz = {
     .name = "timestamptz",
     .usage = "timestamptz",
     .can_be_key = true,
+    .plain = true,
     .canon = timestamptz_canon,
 };

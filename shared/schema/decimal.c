@@ -195,6 +195,7 @@ const struct tl_coltype tl_coltype_decimal = {
     .name = "decimal",
     .usage = "decimal(p,s)",
     .can_be_key = true,
+    .plain = true,
     .nargs = 2,
     .set_args = decimal_args,
     .canon = decimal_canon,

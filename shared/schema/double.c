@@ -153,5 +153,6 @@ const struct tl_coltype tl_coltype_double = {
     .name = "double",
     .usage = "double",
     .can_be_key = false,
+    .plain = true,
     .canon = double_canon,
 };

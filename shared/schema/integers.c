@@ -5,13 +5,25 @@
 enum { DIGITS_MAX = 19 }; /* that can't overflow an uint64_t */
 
 struct range {
-    uint64_t max; /* the least value is -max - 1 */
+    uint64_t max;   /* the least value is -max - 1 */
+    size_t all_fit; /* any number of so many digits is in it */
     const char *text;
 };
 
-static const struct range int_range = {INT32_MAX, "int's range (-2147483648 to 2147483647)"};
-static const struct range bigint_range = {INT64_MAX,
+static const struct range int_range = {INT32_MAX, 9, "int's range (-2147483648 to 2147483647)"};
+static const struct range bigint_range = {INT64_MAX, 18,
                                           "bigint's range (-9223372036854775808 to 9223372036854775807)"};
+
+/* As nearly all values are: canonical, and in range whatever its digits are. */
+static inline bool is_short(const struct range *range, struct tl_str s)
+{
+    if (s.len == 0 || s.len > range->all_fit || s.ptr[0] == '0')
+        return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (!tl_is_digit(s.ptr[i]))
+            return false;
+    return true;
+}
 
 TL_HOT static enum tl_verdict integer_canon(const struct range *range, struct tl_str in,
                                             struct tl_buf *scratch, struct tl_str *out, struct tl_reject *why)
@@ -22,6 +34,8 @@ TL_HOT static enum tl_verdict integer_canon(const struct range *range, struct tl
     uint64_t value = 0;
     size_t at, n;
 
+    if (TL_LIKELY(is_short(range, s)))
+        return tl_canon_borrow(s.ptr, s.len, out);
     if (p < end && (*p == '-' || *p == '+'))
         negative = *p++ == '-';
     if (p == end)
@@ -74,6 +88,7 @@ const struct tl_coltype tl_coltype_int = {
     .name = "int",
     .usage = "int",
     .can_be_key = true,
+    .plain = true,
     .canon = int_canon,
 };
 
@@ -81,5 +96,6 @@ const struct tl_coltype tl_coltype_bigint = {
     .name = "bigint",
     .usage = "bigint",
     .can_be_key = true,
+    .plain = true,
     .canon = bigint_canon,
 };

@@ -46,5 +46,6 @@ const struct tl_coltype tl_coltype_uuid = {
     .name = "uuid",
     .usage = "uuid",
     .can_be_key = true,
+    .plain = true,
     .canon = uuid_canon,
 };

@@ -247,12 +247,18 @@ int tl_rowtext_unescape(struct tl_str field, struct tl_buf *scratch, struct tl_s
 
 bool tl_rawtext_line(struct tl_str *text, int64_t *line)
 {
-    enum { LONGEST = 20 };
-    const char *tab = text->len ? memchr(text->ptr, '\t', TL_MIN(text->len, (size_t)LONGEST)) : NULL;
+    enum { DIGITS_MAX = 19 }; /* that can't overflow an uint64_t */
+    uint64_t value = 0;
+    size_t i;
 
-    if (!tab || !tl_str_to_i64(tl_str_n(text->ptr, (size_t)(tab - text->ptr)), 1, INT64_MAX, line))
+    for (i = 0; i < text->len && text->ptr[i] >= '0' && text->ptr[i] <= '9'; i++) {
+        if (i == DIGITS_MAX)
+            return false;
+        value = value * 10 + (uint64_t)(text->ptr[i] - '0');
+    }
+    if (i == text->len || text->ptr[i] != '\t' || value == 0 || value > INT64_MAX)
         return false;
-    text->len -= (size_t)(tab + 1 - text->ptr);
-    text->ptr = tab + 1;
+    *line = (int64_t)value;
+    *text = tl_str_n(text->ptr + i + 1, text->len - i - 1);
     return true;
 }

@@ -28,15 +28,15 @@ static void block_forms_agree(void **state)
             p[i] = (char)reference_random(&seed);
             if (reference_random(&seed) % 3 == 0)
                 p[i] = ",\"\n\r\0\x01\x80\xff"[reference_random(&seed) % 8];
-            if (p[i] == '"' || p[i] == '\n' || p[i] == (char)0x80)
+            if (p[i] == '"' || p[i] == '\n' || p[i] == ',' || p[i] == (char)0x80)
                 expected |= (uint64_t)1 << i;
         }
-        assert_true(tl_block_plain_any3(p, '"', '\n', (char)0x80) == expected);
+        assert_true(tl_block_plain_any4(p, '"', '\n', ',', (char)0x80) == expected);
 #ifdef __SSE2__
-        assert_true(tl_block_sse2_any3(p, '"', '\n', (char)0x80) == expected);
+        assert_true(tl_block_sse2_any4(p, '"', '\n', ',', (char)0x80) == expected);
 #endif
         for (size_t n = 1; n < TL_BLOCK; n += 9)
-            assert_true(tl_block_any3(p, n, n, '"', '\n', (char)0x80) ==
+            assert_true(tl_block_any4(p, n, n, '"', '\n', ',', (char)0x80) ==
                         (expected & (((uint64_t)1 << n) - 1)));
     }
 }
