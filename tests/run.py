@@ -7,7 +7,8 @@ listed. The shared Kafka is started when the first test asks for it and always s
 N failed", with ", N skipped" when there are any; the exit status is 0 only when something ran and nothing failed.
 
 With -j so many modules run at a time, each in a process of its own: most tests wait most of the time. A module's lines come
-when it has ended, and each job has a Kafka for its modules, one after the other.
+when it has ended, and each job has a Kafka for its modules, one after the other. A module that takes over a minute says so,
+as "SECONDS = 90", since what takes long has to begin early.
 """
 
 import argparse
@@ -107,6 +108,12 @@ def files(names):
         yield from sorted(path.glob("test_*.py")) if path.is_dir() else [path]
 
 
+def seconds(file):
+    """About how long the module takes."""
+    said = re.search(r"^SECONDS = (\d+)", file.read_text(encoding="utf-8"), re.M)
+    return int(said[1]) if said else 0
+
+
 def module(file):
     return importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
 
@@ -118,8 +125,7 @@ class Jobs:
         self.arguments = ["--sanitizer", options.sanitizer] if options.sanitizer else []
         self.arguments += [word for p in options.patterns or () for word in ("-k", p)]
         self.waiting = queue.SimpleQueue()
-        # What is longest comes first, so that nothing long is left for the end.
-        for file in sorted(files(options.names), key=lambda f: -f.stat().st_size):
+        for file in sorted(files(options.names), key=seconds, reverse=True):
             self.waiting.put(file)
         self.processes = set()
         self.lock = threading.Lock()

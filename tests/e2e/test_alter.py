@@ -9,6 +9,8 @@ import threading
 
 from tests.lib.harness import SharedTestCase, TestCase, wait_until
 
+SECONDS = 110
+
 RAW = "tload.default.raw-input"
 TABLES = "/v1/tenants/default/tables"
 

@@ -4,10 +4,11 @@
 import tempfile
 import time
 
-from tests.e2e.test_tenants import Tenants as TenantsCase
 from tests.lib.harness import free_port, scaled, wait_until
 from tests.lib.postgres import Database, Postgres
-from tests.lib.tenants import Tenants, parked
+from tests.lib.tenants import Tenants, TenantsCase, parked
+
+SECONDS = 70
 
 MANY = 60
 EACH = 5  # of them is loaded into

@@ -16,6 +16,7 @@ from tests.lib.harness import TestCase, scaled, wait_until
 from tests.lib.postgres import Database, Postgres
 
 SANITIZERS = {"tsan"}
+SECONDS = 70
 
 COLUMNS = ("id int", "v text")
 RAW = "tload.default.raw-input"

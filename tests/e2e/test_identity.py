@@ -19,6 +19,8 @@ from tests.lib.harness import (
     BUILD, ROOT, Process, Response, SharedTestCase, TestCase, patience, wait_until,
 )
 
+SECONDS = 70
+
 # The roles, each may what those before it may; as in coordinatord/control/token_roles.def.
 LEVELS = ("OPEN", "READER", "UPLOADER", "OWNER", "ADMIN")
 ROLES = ("reader", "uploader", "owner", "admin")

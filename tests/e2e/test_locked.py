@@ -10,6 +10,8 @@ import tempfile
 from tests.lib.harness import TestCase, wait_until
 from tests.lib.postgres import Database, Postgres
 
+SECONDS = 120
+
 PARTITIONS = 6
 ROWS = 3000
 VALIDATED = "tload.default.validated-input"

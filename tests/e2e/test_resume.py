@@ -9,6 +9,8 @@ from tests.lib.harness import SharedTestCase, wait_until
 from tests.oracle import orders
 
 SANITIZERS = {"asan"}
+SECONDS = 80
+
 ROWS = 150000
 
 

@@ -8,6 +8,8 @@ import subprocess
 from tests.lib.harness import ROOT, TestCase, free_port, gone, wait_until
 from tests.lib.kafka import Kafka as KafkaClient
 
+SECONDS = 180
+
 
 class ServiceTestCase(TestCase):
     service = None

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many tenants of one coordinatord, and how to see that they are served and that nothing is done for them."""
+"""Many tenants of one coordinatord, and how to see that they are served and that nothing is done for them; and what the
+tests of tenants and clusters share."""
 
 import concurrent.futures
+import json
 import pathlib
 import re
 import time
 
-from tests.lib.process import wait_until
+from tests.lib.harness import TestCase, wait_until
 
 ROLES = ("validate", "sink", "errors")
-
+KINDS = ("raw-input", "validated-input", "import-error")  # of topics
 
 AT_ONCE = 8  # requests; more would only wait for each other
 
@@ -93,3 +95,36 @@ def parked(pid, timeout=60):
         return quiet_since is not None and time.monotonic() - quiet_since >= 1
 
     wait_until(quiet, timeout, "all workers to park")
+
+
+class TenantsCase(TestCase):
+    """Tenants and clusters by the command line, and a table `t` of each."""
+
+    def objects(self, *arguments):
+        return [json.loads(line) for line in self.tload("--json", *arguments).stdout.splitlines()]
+
+    def show(self, what, name):
+        (found,) = self.objects(what, "show", name)
+        return found
+
+    def topics(self, kafka):
+        return {t["topic"]: len(t["partitions"]) for t in json.loads(kafka.kcat("-L", "-J"))["topics"]}
+
+    def tenant_topics(self, kafka, tenant):
+        return {t: n for t, n in self.topics(kafka).items() if t.startswith(f"tload.{tenant}.")}
+
+    def add_cluster(self, name, kafka, budget, **options):
+        return self.tload("cluster", "add", name, "--bootstrap", kafka.address, "--max-partitions", str(budget), **options)
+
+    def file(self, rows, name="a.csv", first=0):
+        return self.write(name, "id,v\n" + "".join(f"{first + i},x\n" for i in range(rows)))
+
+    def load(self, tenant, path, exit=0, **options):
+        done = self.tload("--json", "--tenant", tenant, "upload", path, "--table", "t", exit=exit, **options)
+        return json.loads(done.stdout)
+
+    def define(self, tenant):
+        self.tload("--tenant", tenant, "define-table", "t", "id int", "v text", "--key", "id")
+
+    def count(self, tenant):
+        return self.query("select count(*) from t", tenant=tenant)[0][0]

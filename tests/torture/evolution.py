@@ -5,7 +5,7 @@ import copy
 import random
 from dataclasses import replace
 
-from tests.torture.versions import Column, Schema, type_parts
+from tests.torture.versions import Column, type_parts
 
 COLUMN_TYPES = (
     "int", "int", "bigint", "double", "decimal(4,1)", "decimal(10,2)", "decimal(15,3)", "decimal(20,5)", "varchar(3)", "varchar(20)",
