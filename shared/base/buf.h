@@ -49,8 +49,8 @@ TL_MUST_CHECK static inline int tl_buf_append_char(struct tl_buf *b, char c)
     return rc;
 }
 /*
- * The same as tl_buf_append for what is mostly short: up to 32 bytes are copied as two words that overlap, without a
- * call. A number that is loaded has eight bytes or so.
+ * The same as tl_buf_append for what is mostly short, as a number is that is loaded: 4 to 32 bytes are copied as two
+ * pieces that overlap, fewer one by one, without a call.
  */
 TL_MUST_CHECK static inline int tl_buf_append_short(struct tl_buf *b, const char *p, size_t n)
 {

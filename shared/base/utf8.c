@@ -64,7 +64,10 @@ bool tl_utf8_valid(const char *s, size_t n, size_t *chars)
 
 #define EVERY(byte) (0x0101010101010101u * (uint64_t)(byte))
 
-/* Is each byte of the word from 0x01 to 0x7F? With one more than that a byte's high bit would be set before the sum. */
+/*
+ * Is each byte of the word from 0x01 to 0x7F? The sum sets the high bit of every byte but a NUL, and ~word drops those
+ * that had it before. Only a byte that had it carries into the next one, and then the answer is no anyway.
+ */
 static inline bool all_ascii(uint64_t word)
 {
     return ((word + EVERY(0x7F)) & ~word & EVERY(0x80)) == EVERY(0x80);

@@ -15,7 +15,8 @@
  *     ▼
  *   out                      cut back to where the row began when a value is rejected
  *
- * One row is in hand at a time. Memory is `out` (a message), the parser's text (a record) and `scratch` (a value).
+ * One row is in hand at a time. Memory is `out` (a message), the parser's text (a message, of which a
+ * record's length is used) and `scratch` (a value).
  */
 #include "shared/check/rowcheck.h"
 
@@ -291,14 +292,14 @@ static int tell_rejected(const struct rowcheck_sink *sink, const struct verdict 
     return sink->rejected ? sink->rejected(sink->app, &row, err) : 0;
 }
 
-int rowcheck_run(struct rowcheck *rc, struct tl_str value, struct tl_str all_malformed, struct tl_buf *out,
+int rowcheck_run(struct rowcheck *rc, struct tl_str value, struct tl_str malformed, struct tl_buf *out,
                  const struct rowcheck_sink *sink, struct rowcheck_result *result, struct tl_error *err)
 {
     struct tl_str rest = value;
     struct tl_malformed bad;
 
     *result = (struct rowcheck_result){0};
-    if (next_malformed(&all_malformed, &bad, err))
+    if (next_malformed(&malformed, &bad, err))
         return -1;
     while (rest.len) {
         struct verdict v;
@@ -306,16 +307,16 @@ int rowcheck_run(struct rowcheck *rc, struct tl_str value, struct tl_str all_mal
         const struct tl_str *values;
         size_t row_start = out->len, n;
         int64_t line;
-        bool malformed;
+        bool is_malformed;
 
         no_verdict(&v);
         if (!tl_rawtext_line(&rest, &line))
             return tl_fail(err, TL_E_CORRUPT, "a raw batch has no line number at byte %zu",
                            (size_t)(rest.ptr - value.ptr));
-        malformed = bad.len != SIZE_MAX && bad.offset == (size_t)(rest.ptr - value.ptr);
-        if (next_record(rc, value, &rest, malformed ? &bad : NULL, &record, &values, &n, &v, err))
+        is_malformed = bad.len != SIZE_MAX && bad.offset == (size_t)(rest.ptr - value.ptr);
+        if (next_record(rc, value, &rest, is_malformed ? &bad : NULL, &record, &values, &n, &v, err))
             return -1;
-        if (malformed && next_malformed(&all_malformed, &bad, err))
+        if (is_malformed && next_malformed(&malformed, &bad, err))
             return -1;
         if (!v.reject && check_values(rc, values, n, out, &v, err)) {
             if (err->code != TL_E_TOO_LARGE)

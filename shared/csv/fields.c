@@ -3,6 +3,9 @@
  *   record ──64 bytes at a time──► delimiters and quotes ──► values, in the record
  *                                                  └─ doubled within ──► text (one copy, no longer than the record) ──► values
  *
+ * The record was cut before (tl_fields_split), or is cut here on the way (tl_fields_take). The latter can't tell how long
+ * it is going to be, so there is room in text for all that may belong to it, little of which is ever touched.
+ *
  * A file of 100 MB, a tenth of its fields quoted, takes a third of the time that it takes through libcsv, whose
  * strict mode is what the tests hold this against.
  */
@@ -68,7 +71,7 @@ static inline void keep_unquoted(struct tl_fields *f, const char *ptr, size_t le
         keep(f, tl_str_n(ptr, len));
 }
 
-/* raw: both quotes included; room: for all values of the record that have doubled quotes. */
+/* raw: both quotes included; room: bytes that are not less than the record's, which may be all that is at hand. */
 static inline enum tl_verdict keep_quoted(struct tl_fields *f, struct tl_str raw, bool doubled, size_t room)
 {
     struct tl_str value = tl_str_n(raw.ptr + 1, raw.len - 2);
@@ -187,12 +190,13 @@ static TL_HOT bool take(struct tl_fields *f, struct tl_str text, size_t *len)
             if (i < next)
                 continue;
             if (!at.in_quotes) {
-                if (c == delimiter || c == '\n') {
+                if (c == delimiter) {
                     keep_unquoted(f, text.ptr + at.start, i - at.start);
                     at.start = i + 1;
+                } else if (c == '\n') {
+                    keep_unquoted(f, text.ptr + at.start, i - at.start);
                     *len = i;
-                    if (c == '\n')
-                        return true;
+                    return true;
                 } else if (c == quote && i == at.start) {
                     at.in_quotes = true;
                 } else {
@@ -202,20 +206,20 @@ static TL_HOT bool take(struct tl_fields *f, struct tl_str text, size_t *len)
             }
             if (c != quote)
                 continue;
-            follows = '\0';
-            if (i + 1 < text.len)
-                follows = text.ptr[i + 1];
+            follows = i + 1 < text.len ? text.ptr[i + 1] : '\0';
             next = i + 2;
             if (follows == quote) {
                 at.doubled = true;
                 continue;
             }
             if ((follows != delimiter && follows != '\n') ||
-                keep_quoted(f, tl_str_n(text.ptr + at.start, i + 1 - at.start), at.doubled, text.len))
+                keep_quoted(f, tl_str_n(text.ptr + at.start, i + 1 - at.start), at.doubled, text.len) !=
+                    TL_VALUE_OK)
                 return false;
-            *len = i + 1;
-            if (follows == '\n')
+            if (follows == '\n') {
+                *len = i + 1;
                 return true;
+            }
             at = (struct field){.start = i + 2};
         }
     }

@@ -28,8 +28,9 @@ enum tl_verdict tl_fields_split(struct tl_fields *f, struct tl_str record, const
 
 /*
  * tl_csv_scan and tl_fields_split in one look, for the record at the start of text, which goes on behind it. True for a
- * record that ends in an LF and has no quote where none may be, as nearly all are: *len is its bytes without the LF.
- * False for all others, of which no more is said.
+ * record that ends in an LF and has no quote where none may be, as nearly all do: *len is its bytes without the LF.
+ * False for all others (a CR that is not within quotes, no line end, or memory is short): ask those two; what is in *len,
+ * *values and *n then means nothing.
  */
 bool tl_fields_take(struct tl_fields *f, struct tl_str text, size_t *len, const struct tl_str **values,
                     size_t *n) TL_MUST_CHECK;

@@ -5,8 +5,9 @@
  * Records of a CSV file end at a line end (LF, CRLF or a CR alone) that is not within quotes. A quote opens
  * a quoted field only as the field's first byte; within it a doubled quote is one quote; behind the closing
  * one only a delimiter or a line end may stand. That much is decided here, by one pure function that the
- * splitter and the validator share, so that both always see the same records. Whether the fields are any
- * good is not its business (see fields.h).
+ * splitter and the validator share, so that both always see the same records. (tl_fields_take finds the same end
+ * of a good record together with its fields; a test holds it to this.) Whether the fields are any good is not its
+ * business (see fields.h).
  *
  * A record whose quoting can't be right (anything else behind a closing quote, the end of the input within
  * quotes, or no end within `limit` bytes while in quotes) ends at its first line end instead, whatever the

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * A contract that every type of coltypes.def keeps whatever it is given, and tests/data/types/TYPE.cases.
- */
+/* A contract that every type of coltypes.def keeps whatever it is given, and tests/data/types/TYPE.cases. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,9 +45,8 @@ static void check_reason(const struct tl_reject *why)
 }
 
 /*
- * Gives a value to a type and checks all that coltype.h promises. The input is copied into memory of just its
- * size, so that a sanitizer sees a read beyond it. Returns the verdict; *canonical (may be NULL) is for the
- * caller to free.
+ * Gives a value to a type and checks all that coltype.h promises. The input is copied into memory of just its size, so
+ * that a sanitizer sees a read beyond it. Returns the verdict; *canonical (may be NULL) is for the caller to free.
  */
 static enum tl_verdict check_value(const struct tl_type *type, struct tl_str in, struct tl_buf *canonical,
                                    enum tl_reject_code *code)
@@ -86,6 +83,8 @@ static enum tl_verdict check_value(const struct tl_type *type, struct tl_str in,
         assert_int_equal(again.len, out.len);
         assert_memory_equal(again.ptr, out.ptr, out.len);
         assert_int_equal(scratch_again.len, 0); /* a canonical value takes no memory */
+        for (size_t i = 0; i < out.len && tl_coltype(type->id)->plain; i++)
+            assert_null(strchr("\b\t\n\v\f\r\\", out.ptr[i]));
         if (canonical)
             assert_int_equal(tl_buf_append_str(canonical, out), 0);
     }
