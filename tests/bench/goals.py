@@ -36,7 +36,7 @@ RUNS = {
     "uploads/": "N × tload upload at the same time into one table, together half of the rows",
     "fairness/alone": "tload upload ten.csv of a tenant that is alone, embedded sink, from start to exit",
     "fairness/beside": "… beside others' 30 uploads at once, locked table, data sink that never answers, and endless tload alter",
-    "idle/": "so many tenants of 4 partitions that do nothing, embedded sink, 30 s",
+    "idle/": "so many tenants of 4 partitions that do nothing, embedded sink, 60 s",
     "rejected/": "tload upload of N times the rows, a fifth of which is rejected",
 }
 
