@@ -17,7 +17,7 @@
 #include "shared/base/clock.h"
 #include "shared/base/failpoint.h"
 
-enum { WRITE_MS = 5000, AWAIT_MS = 20000, ROUNDS = 8 };
+enum { WRITE_MS = 10000, AWAIT_MS = 20000, ROUNDS = 8 };
 
 /* --- versions --- */
 
