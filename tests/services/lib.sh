@@ -36,19 +36,33 @@ is_ours() {
     { tr '\0' '\n' <"/proc/$1/cmdline"; } 2>/dev/null | grep -qxF -- "$2"
 }
 
+# ended PID: is it gone? One that waits to be reaped is, but not while threads of it still hold its sockets.
+ended() {
+    local stat fields
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+    read -ra fields <<<"${stat##*) }"
+    [[ ${fields[0]} == [ZX] ]] && ((fields[17] <= 1))
+}
+
 # end_process PID PATH SECONDS SIGNAL...: one signal after the other, SECONDS apart, until the process is gone.
 end_process() {
     local pid=$1 path=$2 seconds=$3 signal deadline
     shift 3
+    is_ours "$pid" "$path" || return 0
     for signal in "$@"; do
-        is_ours "$pid" "$path" || return 0
         kill -s "$signal" "$pid" 2>/dev/null || true
         deadline=$((SECONDS + seconds))
         while is_ours "$pid" "$path" && ((SECONDS < deadline)); do
             sleep 0.02
         done
+        is_ours "$pid" "$path" || break
     done
     ! is_ours "$pid" "$path" || die "process $pid does not end"
+    # It has no arguments any more somewhat before it is gone.
+    deadline=$((SECONDS + seconds))
+    while ! ended "$pid" && ((SECONDS < deadline)); do
+        sleep 0.02
+    done
 }
 
 # fail_with_log LOG MESSAGE: shows the end of the service's own log.
