@@ -116,6 +116,8 @@ class Turns(Fairness):
         for n in range(4):
             queued.append(self.load_start(f"u{n}", 1000))
             self.await_state(f"u{n}", "queued")
+        # Each has its answer: one that had not would rightly say that no coordinator is there.
+        wait_until(lambda: all("queued" in p.stderr for p in queued), what="word that all are queued")
         self.coordinator.kill()
         self.coordinator.start()
         self.assertEqual(self.check_order(), 1)
