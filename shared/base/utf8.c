@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "shared/base/compiler.h"
+
 static bool continues(unsigned char c)
 {
     return (c & 0xC0) == 0x80;
@@ -62,15 +64,13 @@ bool tl_utf8_valid(const char *s, size_t n, size_t *chars)
     return true;
 }
 
-#define EVERY(byte) (0x0101010101010101u * (uint64_t)(byte))
-
 /*
  * Is each byte of the word from 0x01 to 0x7F? The sum sets the high bit of every byte but a NUL, and ~word drops those
  * that had it before. Only a byte that had it carries into the next one, and then the answer is no anyway.
  */
 static inline bool all_ascii(uint64_t word)
 {
-    return ((word + EVERY(0x7F)) & ~word & EVERY(0x80)) == EVERY(0x80);
+    return ((word + TL_EVERY(0x7F)) & ~word & TL_EVERY(0x80)) == TL_EVERY(0x80);
 }
 
 bool tl_utf8_ascii(const char *s, size_t n)

@@ -71,11 +71,6 @@ static const struct {
     {"bit", "boolean"},
 };
 
-static bool blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 /* Appends text to words in lower case, one blank between words; false when it is too long. */
 static bool add_words(struct tl_str text, char words[WORDS_MAX + 1])
 {
@@ -84,7 +79,7 @@ static bool add_words(struct tl_str text, char words[WORDS_MAX + 1])
 
     text = tl_str_trim(text);
     for (size_t i = 0; i < text.len; i++) {
-        if (blank(text.ptr[i])) {
+        if (tl_is_blank(text.ptr[i])) {
             gap = n > 0;
             continue;
         }

@@ -8,8 +8,6 @@
 
 #include <endian.h>
 
-#define EVERY(byte) (0x0101010101010101u * (uint64_t)(byte))
-
 enum { WORD = 8, HALF = 4 };
 
 static uint64_t load(const char *p)
@@ -24,16 +22,16 @@ static uint64_t load(const char *p)
  */
 static uint64_t zeros(uint64_t w)
 {
-    return ~(((w & EVERY(0x7F)) + EVERY(0x7F)) | w | EVERY(0x7F));
+    return ~(((w & TL_EVERY(0x7F)) + TL_EVERY(0x7F)) | w | TL_EVERY(0x7F));
 }
 
 /* 0x80 in each byte from 8 to 13, and in each backslash. */
 static uint64_t escaped(uint64_t w)
 {
-    uint64_t low = w & EVERY(0x7F);
-    uint64_t from8 = low + EVERY(0x80 - 8), from14 = low + EVERY(0x80 - 14);
+    uint64_t low = w & TL_EVERY(0x7F);
+    uint64_t from8 = low + TL_EVERY(0x80 - 8), from14 = low + TL_EVERY(0x80 - 14);
 
-    return (from8 & ~from14 & ~w & EVERY(0x80)) | zeros(w ^ EVERY('\\'));
+    return (from8 & ~from14 & ~w & TL_EVERY(0x80)) | zeros(w ^ TL_EVERY('\\'));
 }
 
 /* The letter that stands behind the backslash; 0 when the byte stands as it is. */
@@ -176,7 +174,7 @@ int tl_rowtext_next(struct tl_str *text, struct tl_str *fields, size_t max)
         return 0;
     for (; end - p >= WORD; p += WORD) {
         uint64_t w = load(p);
-        uint64_t hits = zeros(w ^ EVERY('\t')) | zeros(w ^ EVERY('\n'));
+        uint64_t hits = zeros(w ^ TL_EVERY('\t')) | zeros(w ^ TL_EVERY('\n'));
 
         for (; hits; hits &= hits - 1) {
             const char *at = p + __builtin_ctzll(hits) / 8;
@@ -248,7 +246,7 @@ int tl_rowtext_unescape(struct tl_str field, struct tl_buf *scratch, struct tl_s
 bool tl_rawtext_line(struct tl_str *text, int64_t *line)
 {
     enum { DIGITS_MAX = 19 }; /* that can't overflow an uint64_t */
-    uint64_t value = 0;
+    uint64_t value = 0;       /* once a row: read here, instead of looked for first and then read */
     size_t i;
 
     for (i = 0; i < text->len && text->ptr[i] >= '0' && text->ptr[i] <= '9'; i++) {
