@@ -48,6 +48,11 @@ def run(program):
     return program, counts, output
 
 
+def named(word, output):
+    """The tests of which cmocka said so."""
+    return sorted(set(re.findall(rf"^\[\s*{word}\s*\] ([^\d\s]\S*)$", output, re.M)))
+
+
 @contextlib.contextmanager
 def postgresql(programs):
     """For as long as the tests run, when any of these needs it."""
@@ -76,9 +81,8 @@ def run_all():
     with ThreadPoolExecutor(4) as pool:  # those that take long wait most of the time
         for program, counts, output in pool.map(run, sys.argv[1:]):
             word = "FAIL" if counts["FAILED"] else "ok"
-            names = sorted(set(re.findall(r"^\[\s*FAILED\s*\] ([^\d\s]\S*)$", output, re.M)))
-            print(f"{word:4} {os.path.basename(program)} ({counts['PASSED']})", *names, flush=True)
-            for name in sorted(set(re.findall(r"^\[\s*SKIPPED\s*\] ([^\d\s]\S*)$", output, re.M))):
+            print(f"{word:4} {os.path.basename(program)} ({counts['PASSED']})", *named("FAILED", output), flush=True)
+            for name in named("SKIPPED", output):
                 print(f"skip {os.path.basename(program)} {name}")
             if counts["FAILED"]:
                 print(output)

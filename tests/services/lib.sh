@@ -48,21 +48,16 @@ ended() {
 end_process() {
     local pid=$1 path=$2 seconds=$3 signal deadline
     shift 3
-    is_ours "$pid" "$path" || return 0
     for signal in "$@"; do
+        is_ours "$pid" "$path" || return 0
         kill -s "$signal" "$pid" 2>/dev/null || true
         deadline=$((SECONDS + seconds))
-        while is_ours "$pid" "$path" && ((SECONDS < deadline)); do
+        # Its arguments go somewhat before it does.
+        while ! ended "$pid" && ((SECONDS < deadline)); do
             sleep 0.02
         done
-        is_ours "$pid" "$path" || break
     done
     ! is_ours "$pid" "$path" || die "process $pid does not end"
-    # It has no arguments any more somewhat before it is gone.
-    deadline=$((SECONDS + seconds))
-    while ! ended "$pid" && ((SECONDS < deadline)); do
-        sleep 0.02
-    done
 }
 
 # fail_with_log LOG MESSAGE: shows the end of the service's own log.

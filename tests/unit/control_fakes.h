@@ -77,6 +77,15 @@ static void fake_reset(void)
         pthread_mutex_unlock(&fake.lock); \
     } while (0)
 
+/* How many messages were written so far. */
+static inline size_t fake_written(void)
+{
+    size_t n;
+
+    FAKE(n = fake.nmessages);
+    return n;
+}
+
 static inline void fake_progress(const char *upload, int64_t read, int64_t applied, int64_t rejected,
                                  int64_t stored, int ended, int stopped)
 {

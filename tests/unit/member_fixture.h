@@ -202,14 +202,6 @@ static void begin(struct fixture *f, const struct followed_times *times)
     assert_non_null(f->member);
 }
 
-static inline int setup_begun(void **state)
-{
-    if (setup(state))
-        return -1;
-    begin(*state, &(struct followed_times){0});
-    return 0;
-}
-
 static int teardown(void **state)
 {
     struct fixture *f = *state;

@@ -15,17 +15,9 @@
 #define ADD(name)     "{\"op\":\"add\",\"column\":{\"name\":\"" name "\",\"type\":\"int\"}}"
 #define CHANGES(list) "{\"changes\":[" list "]}"
 
-static size_t written(void)
-{
-    size_t n;
-
-    FAKE(n = fake.nmessages);
-    return n;
-}
-
 static void await_written(size_t n)
 {
-    for (int64_t until = tl_clock_ms() + AWAIT_MS; written() < n;) {
+    for (int64_t until = tl_clock_ms() + AWAIT_MS; fake_written() < n;) {
         assert_true(tl_clock_ms() < until);
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
@@ -46,7 +38,7 @@ static void test_next_version(void **state)
     snprintf(text, sizeof text, "ETag: \"%lld-2\"\r\n", (long long)id);
     assert_contains(a.text, text);
     answer_release(&a);
-    assert_int_equal(written(), 2);
+    assert_int_equal(fake_written(), 2);
     FAKE(assert_int_equal(fake.message[1].version, 2);
          assert_contains(fake.message[1].value, "{\"id\":2,\"name\":\"n\""));
     a = ask(f, "GET", ORDERS_PATH, NULL, 200);
@@ -84,7 +76,7 @@ static void test_refused(void **state)
     a = ask_with(f, "PATCH", ORDERS_PATH, "If-Match: \"1-1\"\r\n", CHANGES(RENAME));
     assert_int_equal(a.status, 412);
     answer_release(&a);
-    assert_int_equal(written(), 1);
+    assert_int_equal(fake_written(), 1);
 }
 
 /* Kafka is away: stored, shown, and the same request again is not another change. */
@@ -118,7 +110,7 @@ static void test_pending(void **state)
     a = ask(f, "PATCH", ORDERS_PATH, CHANGES(ADD("x")), 200);
     assert_int_equal(number_of(&a, "version"), 3);
     answer_release(&a);
-    assert_int_equal(written(), 3);
+    assert_int_equal(fake_written(), 3);
     ask_only(f, "PATCH", ORDERS_PATH, CHANGES(RENAME), 422);
 }
 
@@ -166,7 +158,7 @@ static void test_dry_run(void **state)
     a = ask(f, "GET", ORDERS_PATH, NULL, 200);
     assert_int_equal(number_of(&a, "version"), 1);
     answer_release(&a);
-    assert_int_equal(written(), 1);
+    assert_int_equal(fake_written(), 1);
 }
 
 /* Its uploads are told to stop, in every partition. */
@@ -182,7 +174,7 @@ static void test_drop_stops_uploads(void **state)
     a = await_state(f, "failed");
     assert_string_equal(text_of(&a, "reason"), "table \"orders\" was dropped");
     answer_release(&a);
-    assert_int_equal(written(), 3);
+    assert_int_equal(fake_written(), 3);
     FAKE(assert_int_equal(fake.message[2].type, TL_MSG_CANCEL);
          assert_string_equal(fake.message[2].upload, "u1"));
 }

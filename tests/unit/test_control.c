@@ -9,14 +9,6 @@
 
 #include "tests/unit/control_fixture.h"
 
-static size_t fake_written(void)
-{
-    size_t n;
-
-    FAKE(n = fake.nmessages);
-    return n;
-}
-
 static struct fake_message fake_message(size_t i)
 {
     struct fake_message m;

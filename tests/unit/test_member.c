@@ -11,6 +11,14 @@
 
 enum { TRIES = 5 };
 
+static int setup_begun(void **state)
+{
+    if (setup(state))
+        return -1;
+    begin(*state, &(struct followed_times){0});
+    return 0;
+}
+
 /* Waits until the lanes are those, PARTITIONS of each, and all of them run. */
 static void await(const char *const *positions, size_t n)
 {
