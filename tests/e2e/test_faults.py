@@ -19,10 +19,7 @@ SECONDS = 150
 class CoordinatorFails(FaultCase):
     def test_killed_in_the_middle(self):
         self.start(kafka=self.own_kafka())
-        table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 220000, wrong=0.01, ids=200000)
-        due = orders.expected(path)
-        process = self.tload_start("--json", "upload", path, "--table", table)
+        table, due, process = self.load_orders(220000, wrong=0.01, ids=200000)
         upload = self.upload_of(process)["upload"]
         for rows in (1, 80000):
             self.wait_applied(upload, rows, process)
@@ -58,10 +55,7 @@ class CoordinatorFails(FaultCase):
 
     def test_terminated_in_the_middle(self):
         self.start(kafka=self.own_kafka())
-        table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 200000, wrong=0.01)
-        due = orders.expected(path)
-        process = self.tload_start("--json", "upload", path, "--table", table)
+        table, due, process = self.load_orders(200000, wrong=0.01)
         upload = self.upload_of(process)["upload"]
         for rows in (1, 60000):
             self.wait_applied(upload, rows, process)
@@ -149,10 +143,7 @@ class SinkFails(FaultCase):
         self.coordinator = self.new_coordinator()
         directory = self.small_disk("data", "3m")
         self.coordinator.start()
-        table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 100000, wrong=0.01)
-        due = orders.expected(path)
-        process = self.tload_start("--json", "upload", path, "--table", table)
+        table, due, process = self.load_orders(100000, wrong=0.01)
         upload = self.upload_of(process)["upload"]
         wait_until(lambda: "waiting for the sink" in (self.look(upload)["waiting"] or ""), what="the word of waiting")
         self.assertIn("waiting for the sink", self.tload("status", upload).stdout)
@@ -173,10 +164,7 @@ class SinkFails(FaultCase):
         self.coordinator = self.new_coordinator()
         directory = self.small_disk("errors", "64k")
         self.coordinator.start()
-        table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 20000, wrong=0.2)
-        due = orders.expected(path)
-        process = self.tload_start("--json", "upload", path, "--table", table)
+        table, due, process = self.load_orders(20000, wrong=0.2)
         upload = self.upload_of(process)["upload"]
         wait_until(lambda: self.look(upload)["waiting"], what="the word of waiting")
         self.assertIsNone(process.poll())

@@ -82,10 +82,7 @@ class KafkaFails(FaultCase):
 
     def test_killed_while_a_file_is_processed(self):
         self.start(kafka=self.own_kafka())
-        table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 200000, wrong=0.01)
-        due = orders.expected(path)
-        process = self.tload_start("--json", "upload", path, "--table", table)
+        table, due, process = self.load_orders(200000, wrong=0.01)
         self.wait_applied(self.upload_of(process)["upload"], 1, process)
         self.kafka.kill()
         self.kafka.start()
@@ -94,10 +91,7 @@ class KafkaFails(FaultCase):
 
     def test_hangs_for_a_while(self):
         self.start(kafka=self.own_kafka())
-        table = self.define(*orders.DEFINITION)
-        path = orders.write(self.path("orders.csv"), 100000, wrong=0.01)
-        due = orders.expected(path)
-        process = self.tload_start("--json", "upload", path, "--table", table)
+        table, due, process = self.load_orders(100000, wrong=0.01)
         self.upload_of(process)
         self.kafka.pause()
         deadline = time.monotonic() + 6

@@ -4,6 +4,7 @@
 import os
 
 from tests.lib.harness import TestCase, wait_until
+from tests.oracle import orders
 
 
 class FaultCase(TestCase):
@@ -21,6 +22,12 @@ class FaultCase(TestCase):
             return self.uploads()
 
         return wait_until(only, what="the upload's begin")[0]
+
+    def load_orders(self, rows, **made):
+        """An upload of a file of so many orders under way: the table, what is due of it, and the process."""
+        table = self.define(*orders.DEFINITION)
+        path = orders.write(self.path("orders.csv"), rows, **made)
+        return table, orders.expected(path), self.tload_start("--json", "upload", path, "--table", table)
 
     def look(self, upload):
         return self.coordinator.http("GET", f"/v1/tenants/default/uploads/{upload}").json
