@@ -62,6 +62,11 @@ const char *coordinator_tenant(const struct coordinator *c)
     return c->settings->tenant;
 }
 
+bool coordinator_answered(const struct coordinator *c)
+{
+    return tl_http_answered(c->http);
+}
+
 /* Appends "/" and the escaped part for every part up to NULL, behind /v1/tenants/{t}. */
 static int start_path(struct coordinator *c, struct tl_buf *b, struct tl_error *err, ...)
 {

@@ -24,6 +24,9 @@ void coordinator_interrupt(void *c);
 const char *coordinator_url(const struct coordinator *c);
 const char *coordinator_tenant(const struct coordinator *c);
 
+/* Whether the last request was answered, be it with an error: one that was not may have been obeyed all the same. */
+bool coordinator_answered(const struct coordinator *c);
+
 /* {"status", "kafka"} of /readyz; a coordinator that is shutting down gives TL_E_UNAVAILABLE. */
 int coordinator_ready(struct coordinator *c, json_t **out, struct tl_error *err) TL_MUST_CHECK;
 int coordinator_tenant_get(struct coordinator *c, json_t **out, struct tl_error *err) TL_MUST_CHECK;

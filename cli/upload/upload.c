@@ -197,11 +197,29 @@ static struct session_request request_of(const struct upload *u)
     };
 }
 
+/*
+ * The coordinator answered a moment ago. If it is away now it may have made the upload before, so it is asked again, by
+ * the same request, and does not make it twice.
+ */
+static int begin_session(struct upload *u, struct session_request *request, enum session_kind *kind,
+                         struct tl_error *err)
+{
+    int64_t since = tl_clock_ms();
+
+    for (bool first = true; session_begin(u->coordinator, request, kind, &u->last, err); first = false) {
+        if (coordinator_answered(u->coordinator) || tell_again_later(u, since, err))
+            return -1;
+        if (first)
+            upload_ui_warn(u->ui, "%s; it is asked again", err->text);
+    }
+    return 0;
+}
+
 static int begin(struct upload *u, enum session_kind *kind, struct tl_error *err)
 {
     struct session_request request = request_of(u);
 
-    if (session_begin(u->coordinator, &request, kind, &u->last, err))
+    if (begin_session(u, &request, kind, err))
         return -1;
     u->told = tl_clock_ms();
     if (!tl_str_copy(tl_str(upload_text(u->last, "upload")), u->id, sizeof u->id))

@@ -30,7 +30,8 @@ struct tl_http {
     struct curl_slist *headers;
     CURL *easy;
     CURLM *multi;
-    int wakeup; /* eventfd, readable for good once interrupted */
+    bool answered; /* the last request was */
+    int wakeup;    /* eventfd, readable for good once interrupted */
     atomic_bool interrupted;
 };
 
@@ -412,8 +413,10 @@ static int exchange(struct exchange *x, const char *text, struct tl_error *err)
 {
     long status = 0;
 
+    x->h->answered = false;
     if (prepare(x, text, err) || drive(x, err))
         return -1;
+    x->h->answered = true;
     curl_easy_getinfo(x->h->easy, CURLINFO_RESPONSE_CODE, &status);
     return status < 400 ? 0 : problem(x, status, err);
 }
@@ -446,6 +449,11 @@ int tl_http_call(struct tl_http *h, const char *method, const char *path, const 
     tl_buf_release(&x.body);
     free(text);
     return rc;
+}
+
+bool tl_http_answered(const struct tl_http *h)
+{
+    return h->answered;
 }
 
 int tl_http_stream(struct tl_http *h, const char *path,

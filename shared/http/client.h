@@ -34,6 +34,9 @@ void tl_http_free(struct tl_http *h); /* NULL is fine */
 int tl_http_call(struct tl_http *h, const char *method, const char *path, const json_t *body, int timeout_ms,
                  json_t **answer, struct tl_error *err) TL_MUST_CHECK;
 
+/* Whether the last call was answered, be it with a problem: one that was not may have been obeyed all the same. */
+bool tl_http_answered(const struct tl_http *h);
+
 /*
  * GET whose body is handed to `sink` as it comes; sink returns 0, or -1 with *err filled to stop. No bound
  * on the time as long as bytes come.

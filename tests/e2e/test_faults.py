@@ -117,6 +117,26 @@ class CoordinatorFails(FaultCase):
             self.assertEqual([u["state"] for u in self.uploads()], ["done"] * (n + 1))
         self.assertIn("standard input", self.tload("upload", "-", "--table", table, "--id", "read", exit=2, input="id\n2\n").stderr)
 
+    def test_ended_before_it_tells_of_an_uploads_making(self):
+        """The upload is made, and whoever asked for it waits for the next coordinator, and asks for the same one."""
+        self.start(kafka=self.own_kafka())
+        table = self.define("id int")
+        for n, arguments in enumerate(([], ["--id", "given"], ["--once"])):
+            path = self.write("a.csv", f"id\n{n}\n")
+            self.coordinator.stop()
+            # The first one is its own, when it starts.
+            self.coordinator.start(env={"TLOAD_FAILPOINT": "control.after_commit:2"})
+            process = self.tload_start("upload", path, "--table", table, "--detach", *arguments)
+            self.assertEqual(self.coordinator.process.wait(), -6, self.coordinator.process)
+            self.assertIsNone(process.poll(), process)
+            self.coordinator.start()
+            self.assertEqual(process.wait(60), 0, process)
+            self.assertIn("it is asked again", process.stderr)
+            self.assertEqual(len(self.uploads()), n + 1)
+        for upload in self.uploads():
+            self.tload("wait", upload["upload"])
+        self.assertEqual(self.query(f"select id from {table} order by id"), [(0,), (1,), (2,)])
+
     def test_stops_at_once_without_work(self):
         self.start(kafka=self.own_kafka())
         began = time.monotonic()

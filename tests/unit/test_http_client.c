@@ -88,6 +88,7 @@ static void test_problems(void **state)
     assert_int_equal(err.code, TL_E_CONFLICT);
     assert_string_equal(err.text, "table orders is another");
     assert_null(answer);
+    assert_true(tl_http_answered(h));
     assert_int_equal(tl_http_call(h, "GET", "/b", NULL, LONG_MS, &answer, &err), -1);
     assert_int_equal(err.code, TL_E_UNAVAILABLE);
     assert_int_equal(tl_http_call(h, "GET", "/c", NULL, LONG_MS, &answer, &err), -1);
@@ -154,8 +155,10 @@ static void test_answer_that_does_not_come(void **state)
     h = open_client(&s, NULL);
     assert_int_equal(tl_http_call(h, "GET", "/", NULL, 50, NULL, &err), -1);
     assert_int_equal(err.code, TL_E_TIMEOUT);
+    assert_false(tl_http_answered(h));
     assert_int_equal(tl_http_call(h, "GET", "/", NULL, LONG_MS, &answer, &err), -1);
     assert_int_equal(err.code, TL_E_UNAVAILABLE);
+    assert_false(tl_http_answered(h));
     assert_int_equal(tl_http_call(h, "GET", "/", NULL, LONG_MS, &answer, &err), -1);
     assert_int_equal(err.code, TL_E_UNAVAILABLE);
     tl_http_free(h);
