@@ -114,7 +114,7 @@ class Report:
     def _goals(self):
         rows = [["goal", "of", "measured", "reached"]]
         for goal, value, reached in self.goals():
-            limit = f"{'≤' if goal.at_most else '≥'} {goal.limit:g} {goal.unit}"
+            limit = f"{'≤' if goal.at_most else '≥'} {goal.limit:.3g} {goal.unit}"
             if value is None:
                 rows.append([goal.text, limit, "not measured", ""])
             else:
