@@ -9,7 +9,7 @@ import threading
 
 from tests.lib.harness import SharedTestCase, TestCase, wait_until
 
-SECONDS = 110
+SECONDS = 180
 
 RAW = "tload.default.raw-input"
 TABLES = "/v1/tenants/default/tables"

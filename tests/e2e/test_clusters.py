@@ -8,7 +8,7 @@ from tests.lib.harness import free_port, scaled, wait_until
 from tests.lib.postgres import Database, Postgres
 from tests.lib.tenants import Tenants, TenantsCase, parked
 
-SECONDS = 70
+SECONDS = 100
 
 MANY = 60
 EACH = 5  # of them is loaded into

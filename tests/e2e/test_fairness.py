@@ -12,11 +12,11 @@ import tempfile
 import threading
 import time
 
-from tests.lib.harness import TestCase, scaled, wait_until
+from tests.lib.harness import TestCase, fewer, scaled, wait_until
 from tests.lib.postgres import Database, Postgres
 
 SANITIZERS = {"tsan"}
-SECONDS = 70
+SECONDS = 80
 
 COLUMNS = ("id int", "v text")
 RAW = "tload.default.raw-input"
@@ -288,7 +288,7 @@ class Neighbours(Fairness):
         altered = threading.Thread(target=self.alter, args=(stop,))
         altered.start()
         self.addCleanup(altered.join)
-        flood_path = self.file("flood", 100000)
+        flood_path = self.file("flood", fewer(100000))
         flood = [self.tload_start("--tenant", "a", "upload", flood_path, "--table", "t") for _ in range(30)]
         wait_until(lambda: any(u["state"] == "sending" for u in self.of("a")), what="the flood")
         beside, worst = self.ten_rows()

@@ -10,7 +10,7 @@ from tests.lib.faults import FaultCase
 from tests.lib.harness import Kafka, free_port, wait_until
 from tests.oracle import orders
 
-SECONDS = 180
+SECONDS = 200
 
 
 class KafkaFails(FaultCase):

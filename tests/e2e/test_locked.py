@@ -10,7 +10,7 @@ import tempfile
 from tests.lib.harness import TestCase, wait_until
 from tests.lib.postgres import Database, Postgres
 
-SECONDS = 120
+SECONDS = 170
 
 PARTITIONS = 6
 ROWS = 3000

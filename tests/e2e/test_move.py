@@ -8,6 +8,8 @@ import signal
 
 from tests.lib.harness import TestCase, wait_until
 
+SECONDS = 80
+
 PARTITIONS = 2
 TENANT = ("--tenant", "acme")
 STEPS = ("before_topics", "after_topics", "before_switch", "after_switch", "before_cleared")

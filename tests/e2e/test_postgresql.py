@@ -11,7 +11,7 @@ from tests.lib.harness import SharedTestCase, TestCase, wait_until
 from tests.lib.postgres import Cable, Database, Postgres
 
 SANITIZERS = {"tsan"}
-SECONDS = 70
+SECONDS = 110
 
 server = None
 databases = 0

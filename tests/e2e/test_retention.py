@@ -6,6 +6,8 @@ import sqlite3
 
 from tests.lib.harness import TestCase, wait_until
 
+SECONDS = 70
+
 TOPICS = [f"tload.default.{kind}" for kind in ("raw-input", "validated-input", "import-error")]
 PARTITIONS = 2
 

@@ -9,7 +9,7 @@ from tests.lib.harness import TestCase, scaled, wait_until
 from tests.lib.tenants import Tenants, parked, partitions_of, worker_threads
 from tests.oracle import orders
 
-SECONDS = 200
+SECONDS = 190
 
 ROLES = ("control", "validate", "sink", "errors")
 MANY = 200

@@ -8,7 +8,7 @@ import subprocess
 from tests.lib.harness import ROOT, TestCase, free_port, gone, wait_until
 from tests.lib.kafka import Kafka as KafkaClient
 
-SECONDS = 180
+SECONDS = 160
 
 
 class ServiceTestCase(TestCase):

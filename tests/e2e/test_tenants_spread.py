@@ -8,7 +8,7 @@ from tests.lib.harness import wait_until
 from tests.lib.tenants import KINDS, TenantsCase
 
 SANITIZERS = {"tsan"}
-SECONDS = 70
+SECONDS = 120
 
 
 class TwoClusters(TenantsCase):

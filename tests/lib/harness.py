@@ -35,11 +35,11 @@ import unittest
 from dataclasses import dataclass
 
 from tests.lib.kafka import Kafka, Message
-from tests.lib.process import BUILD, ROOT, Process, free_port, gone, patience, scaled, wait_until
+from tests.lib.process import BUILD, ROOT, Process, fewer, free_port, gone, patience, scaled, wait_until
 
 __all__ = [
     "BUILD", "ROOT", "Coordinator", "Kafka", "Message", "Process", "Response", "SharedTestCase", "TestCase",
-    "UnixHTTPConnection", "free_port", "gone", "patience", "scaled", "shared_kafka", "stop_shared_kafka", "wait_until",
+    "UnixHTTPConnection", "fewer", "free_port", "gone", "patience", "scaled", "shared_kafka", "stop_shared_kafka", "wait_until",
 ]
 
 _shared = None
