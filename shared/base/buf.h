@@ -48,37 +48,6 @@ TL_MUST_CHECK static inline int tl_buf_append_char(struct tl_buf *b, char c)
         b->data[b->len++] = c;
     return rc;
 }
-/*
- * The same as tl_buf_append for what is mostly short, as a number is that is loaded: 4 to 32 bytes are copied as two
- * pieces that overlap, fewer one by one, without a call.
- */
-TL_MUST_CHECK static inline int tl_buf_append_short(struct tl_buf *b, const char *p, size_t n)
-{
-    int rc = tl_buf_reserve(b, n);
-    char *to;
-
-    if (TL_UNLIKELY(rc))
-        return rc;
-    to = b->data + b->len;
-    b->len += n;
-    if (n > 32) {
-        memcpy(to, p, n);
-    } else if (n >= 16) {
-        memcpy(to, p, 16);
-        memcpy(to + n - 16, p + n - 16, 16);
-    } else if (n >= 8) {
-        memcpy(to, p, 8);
-        memcpy(to + n - 8, p + n - 8, 8);
-    } else if (n >= 4) {
-        memcpy(to, p, 4);
-        memcpy(to + n - 4, p + n - 4, 4);
-    } else if (n) {
-        to[0] = p[0];
-        to[n / 2] = p[n / 2];
-        to[n - 1] = p[n - 1];
-    }
-    return TL_BUF_OK;
-}
 /* In decimal. */
 int tl_buf_append_i64(struct tl_buf *b, int64_t value) TL_MUST_CHECK;
 int tl_buf_appendf(struct tl_buf *b, const char *fmt, ...) TL_PRINTF(2, 3) TL_MUST_CHECK;

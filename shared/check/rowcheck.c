@@ -11,7 +11,8 @@
  *     ▼
  *   values                   one tl_str a field, null as ptr NULL
  *     │ canon                by the column's type; a value that is canonical already is not copied
- *     │ tl_rowtext_append    escaped, into `out`
+ *     │ tl_rowtext_append    escaped, into `out`; in one piece if it is short, and a short text of plain letters is not
+ *     │                      even asked for its canonical form
  *     ▼
  *   out                      cut back to where the row began when a value is rejected
  *
@@ -45,6 +46,8 @@ struct rowcheck {
     size_t ncolumns;
     struct field *field;
     struct tl_buf scratch;
+    struct tl_str batch; /* of the run under way */
+    size_t short_before; /* offset in it, from which on less than TL_ROWTEXT_SHORT bytes follow */
 };
 
 static int bind_columns(struct rowcheck *rc, const struct tl_schema *schema, struct tl_error *err)
@@ -147,12 +150,29 @@ static void reject_record(struct verdict *v, enum tl_reject_code code, const cha
     snprintf(v->why.reason, sizeof v->why.reason, "%s", reason);
 }
 
+/* Whether TL_ROWTEXT_SHORT bytes can be read at it: it stands in the batch, and not at its end. Of a null: no. */
+static inline bool can_be_short(const struct rowcheck *rc, struct tl_str value)
+{
+    return (uintptr_t)value.ptr - (uintptr_t)rc->batch.ptr < rc->short_before;
+}
+
+/* The way of nearly all texts: appended, and checked on the way. */
+static inline bool append_text(const struct rowcheck *rc, const struct field *f, struct tl_str value,
+                               struct tl_buf *out)
+{
+    return f->coltype->verbatim && can_be_short(rc, value) &&
+           (f->column.type.length == 0 || value.len <= (size_t)f->column.type.length) &&
+           tl_rowtext_append_short_text(out, value);
+}
+
 static int append_value(struct rowcheck *rc, const struct field *f, struct tl_str value, struct tl_buf *out,
                         struct verdict *v, struct tl_error *err)
 {
     struct tl_str canon = value;
     int full;
 
+    if (append_text(rc, f, value, out))
+        return 0;
     if (!value.ptr && !f->column.nullable) {
         v->reject = true;
         v->why.code = TL_REJECT_NULL_VALUE;
@@ -174,8 +194,9 @@ static int append_value(struct rowcheck *rc, const struct field *f, struct tl_st
         v->value = value;
         return 0;
     }
-    full = value.ptr && f->coltype->plain ? tl_buf_append_short(out, canon.ptr, canon.len)
-                                          : tl_rowtext_append(out, canon);
+    if (f->coltype->plain && can_be_short(rc, canon) && tl_rowtext_append_short(out, canon))
+        return 0;
+    full = tl_rowtext_append(out, canon);
     return full ? tl_buf_fail(full, out, "a batch's validated rows", err) : 0;
 }
 
@@ -299,6 +320,8 @@ int rowcheck_run(struct rowcheck *rc, struct tl_str value, struct tl_str malform
     struct tl_malformed bad;
 
     *result = (struct rowcheck_result){0};
+    rc->batch = value;
+    rc->short_before = value.len < TL_ROWTEXT_SHORT ? 0 : value.len - (TL_ROWTEXT_SHORT - 1);
     if (next_malformed(&malformed, &bad, err))
         return -1;
     while (rest.len) {

@@ -61,6 +61,7 @@ struct tl_coltype {
     const char *usage; /* in help and suggestions: "decimal(p,s)" */
     bool can_be_key;
     bool plain;     /* no canonical form has a byte that must be escaped in validated-input */
+    bool verbatim;  /* all UTF-8 without NUL is canonical, up to `length` characters unless it is 0 */
     unsigned nargs; /* numbers that the type is written with: 0, 1 (length) or 2 (length, scale) */
 
     /*

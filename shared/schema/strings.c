@@ -48,6 +48,7 @@ const struct tl_coltype tl_coltype_text = {
     .name = "text",
     .usage = "text",
     .can_be_key = true,
+    .verbatim = true,
     .canon = text_canon,
 };
 
@@ -55,6 +56,7 @@ const struct tl_coltype tl_coltype_varchar = {
     .name = "varchar",
     .usage = "varchar(n)",
     .can_be_key = true,
+    .verbatim = true,
     .nargs = 1,
     .set_args = varchar_args,
     .canon = varchar_canon,

@@ -8,7 +8,9 @@
 
 #include <endian.h>
 
-enum { WORD = 8, HALF = 4 };
+#include "shared/wire/rowtext_mask.h"
+
+enum { WORD = 8 };
 
 static uint64_t load(const char *p)
 {
@@ -81,17 +83,6 @@ static inline size_t copy_plain(char *to, const char *p, size_t n)
         memcpy(to + n - WORD, p + n - WORD, WORD);
         return TL_UNLIKELY(hit) ? n - WORD + (size_t)__builtin_ctzll(hit) / 8 : n;
     }
-    if (n >= HALF) {
-        uint32_t first, last; /* they overlap */
-
-        memcpy(&first, p, HALF);
-        memcpy(&last, p + n - HALF, HALF);
-        if (TL_LIKELY(!escaped(first | (uint64_t)last << 32))) {
-            memcpy(to, &first, HALF);
-            memcpy(to + n - HALF, &last, HALF);
-            return n;
-        }
-    }
     for (; i < n && !escape_letter(p[i]); i++)
         to[i] = p[i];
     return i;
@@ -136,6 +127,13 @@ int tl_rowtext_append(struct tl_buf *b, struct tl_str value)
     if (rc)
         b->len = before;
     return rc;
+}
+
+bool tl_rowtext_append_short_text(struct tl_buf *b, struct tl_str value)
+{
+    uint64_t of_it = ((uint64_t)1 << TL_MIN(value.len, (size_t)TL_ROWTEXT_SHORT)) - 1;
+
+    return TL_LIKELY(!(tl_mask_of(value.ptr) & of_it)) && tl_rowtext_append_short(b, value);
 }
 
 struct split {

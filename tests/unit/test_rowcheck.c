@@ -88,11 +88,18 @@ static int teardown(void **state)
 static int run(struct fixture *f, const char *value, const char *malformed)
 {
     struct rowcheck_sink sink = {.rejected = on_rejected, .valid = on_valid, .app = &f->seen};
+    size_t len = strlen(value);
+    char *batch = malloc(len); /* with nothing behind it, that a sanitizer tells of a look there */
+    int rc;
 
+    assert_non_null(batch);
+    memcpy(batch, value, len);
     tl_buf_reset(&f->seen.rejected);
     tl_buf_reset(&f->seen.valid);
     tl_buf_reset(&f->out);
-    return rowcheck_run(f->check, tl_str(value), tl_str(malformed), &f->out, &sink, &f->result, &f->err);
+    rc = rowcheck_run(f->check, tl_str_n(batch, len), tl_str(malformed), &f->out, &sink, &f->result, &f->err);
+    free(batch);
+    return rc;
 }
 
 #define assert_buf(b, text)                                  \
@@ -126,6 +133,24 @@ static void test_valid_rows(void **state)
     assert_buf(f->out, "7\tSmith, \"J\"\t5\n8\t\\N\t0\n9\t\t1\n10\ta\\nb\\tc\\\\\t2\n");
     assert_buf(f->seen.valid,
                "0 2 007,\"Smith, \"\"J\"\"\",+5\n1 3 8,,0\n2 4 9,\"\",1\n3 5 10,\"a\nb\tc\\\",2\n");
+}
+
+/* Values of all lengths, at all distances from the end of the batch: what is copied in one piece, and what is not. */
+static void test_lengths(void **state)
+{
+    enum { LENGTHS = 70 };
+    struct fixture *f = *state;
+    char name[LENGTHS + 1] = "", batch[2 * LENGTHS], due[2 * LENGTHS];
+
+    for (int n = 1; n <= LENGTHS; n++)
+        for (int special = 0; special < 2; special++) {
+            memset(name, 'x', (size_t)n);
+            name[n - 1] = special ? '\\' : 'y';
+            snprintf(batch, sizeof batch, "2\t%d,%s,%d\n", n, name, n * n);
+            snprintf(due, sizeof due, "%d\t%.*s%s\t%d\n", n, n - 1, name, special ? "\\\\" : "y", n * n);
+            assert_int_equal(run(f, batch, NULL), 0);
+            assert_buf(f->out, due);
+        }
 }
 
 static void test_rejected_rows(void **state)
@@ -240,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_valid_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lengths, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rejected_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_malformed_records, setup, teardown),
         cmocka_unit_test_setup_teardown(test_not_a_batch, setup, teardown),

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "shared/wire/rowtext.h"
+#include "shared/wire/rowtext_mask.h"
 
 static void append_is(struct tl_str value, const char *expected)
 {
@@ -59,6 +60,63 @@ static void test_append_every_byte(void **state)
             }
         }
     }
+}
+
+/* Both forms, each byte at each place, beside neighbours that a carry could come from. */
+static void test_mask(void **state)
+{
+    static const unsigned char beside[] = {'x', 0x00, 0x1F, 0x7F, 0x80, 0xFF, '\\'};
+
+    (void)state;
+    for (size_t b = 0; b < sizeof beside; b++)
+        for (int at = 0; at < TL_ROWTEXT_SHORT; at++)
+            for (int c = 0; c < 256; c++) {
+                char bytes[TL_ROWTEXT_SHORT];
+                uint32_t due = 0;
+
+                memset(bytes, beside[b], sizeof bytes);
+                bytes[at] = (char)c;
+                for (int i = 0; i < TL_ROWTEXT_SHORT; i++) {
+                    unsigned char byte = (unsigned char)bytes[i];
+
+                    due |= (uint32_t)(byte < ' ' || byte >= 0x80 || byte == '\\') << i;
+                }
+                assert_int_equal(tl_mask_plain(bytes), due);
+                assert_int_equal(tl_mask_of(bytes), due);
+            }
+}
+
+/* The two ways into a buffer give the same, or the short one gives nothing. */
+static void test_append_short(void **state)
+{
+    const size_t cap = 100;
+
+    (void)state;
+    for (size_t len = 0; len <= TL_ROWTEXT_SHORT + 1; len++)
+        for (size_t used = cap - 2 * TL_ROWTEXT_SHORT; used <= cap; used++)
+            for (size_t tab = 0; tab <= len; tab++) {
+                char bytes[TL_ROWTEXT_SHORT + 1];
+                struct tl_buf b;
+                bool fits = len <= TL_ROWTEXT_SHORT && used <= cap - TL_ROWTEXT_SHORT, taken;
+
+                memset(bytes, 'x', sizeof bytes);
+                if (tab < sizeof bytes)
+                    bytes[tab] = '\t'; /* behind the field if it is at its end: not of it */
+                tl_buf_init(&b, cap);
+                assert_int_equal(tl_buf_reserve(&b, cap), TL_BUF_OK);
+                memset(b.data, 'y', used);
+                b.len = used;
+                taken = tl_rowtext_append_short_text(&b, tl_str_n(bytes, len));
+                assert_int_equal(taken, fits && tab == len);
+                assert_int_equal(b.len, used + (taken ? len : 0));
+                assert_memory_equal(b.data + used, bytes, b.len - used);
+                b.len = used;
+                assert_int_equal(tl_rowtext_append_short(&b, tl_str_n(bytes, len)), fits);
+                assert_int_equal(b.len, used + (fits ? len : 0));
+                assert_memory_equal(b.data + used, bytes, b.len - used);
+                assert_true(used == 0 || b.data[used - 1] == 'y');
+                tl_buf_release(&b);
+            }
 }
 
 static void test_append_ceiling(void **state)
@@ -192,6 +250,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_append),         cmocka_unit_test(test_append_every_byte),
+        cmocka_unit_test(test_mask),           cmocka_unit_test(test_append_short),
         cmocka_unit_test(test_append_ceiling), cmocka_unit_test(test_next),
         cmocka_unit_test(test_unescape),       cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_raw_line),
