@@ -191,9 +191,22 @@ static int create(struct coordinator *c, struct session_request *r, enum session
     return rc;
 }
 
+/* A new one, or one that somebody else has begun meanwhile. */
+static int make(struct coordinator *c, struct session_request *r, enum session_kind *kind, json_t **answer,
+                struct tl_error *err)
+{
+    if (create(c, r, kind, answer, err) == 0)
+        return 0;
+    return r->options->id && err->code == TL_E_CONFLICT && !r->sources->trickle
+               ? resume(c, r, r->options->id, kind, answer, err)
+               : -1;
+}
+
 int session_begin(struct coordinator *c, struct session_request *r, enum session_kind *kind, json_t **answer,
                   struct tl_error *err)
 {
+    if (r->attempt[0]) /* asked for in vain, and maybe made: what is looked for would be found */
+        return make(c, r, kind, answer, err);
     if (r->options->once) {
         int found = find_loaded(c, r, kind, answer, err);
 
@@ -206,12 +219,7 @@ int session_begin(struct coordinator *c, struct session_request *r, enum session
         if (err->code != TL_E_NOT_FOUND || r->options->resume)
             return -1;
     }
-    if (create(c, r, kind, answer, err) == 0)
-        return 0;
-    /* Somebody else has begun it meanwhile. */
-    return r->options->id && err->code == TL_E_CONFLICT && !r->sources->trickle
-               ? resume(c, r, r->options->id, kind, answer, err)
-               : -1;
+    return make(c, r, kind, answer, err);
 }
 
 int session_again(struct coordinator *c, struct session_request *r, enum session_kind *kind, json_t **answer,

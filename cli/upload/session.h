@@ -42,7 +42,7 @@ int session_schema(struct coordinator *c, const struct upload_options *options, 
 
 /*
  * *answer: the upload's object, with what a sender needs beside it unless it is ENDED or "queued"; a new reference. -1
- * with *err.
+ * with *err. By the same request once more when there was no answer: an upload is not made twice.
  */
 int session_begin(struct coordinator *c, struct session_request *request, enum session_kind *kind,
                   json_t **answer, struct tl_error *err) TL_MUST_CHECK;

@@ -201,8 +201,8 @@ static struct session_request request_of(const struct upload *u)
  * The coordinator answered a moment ago. If it is away now it may have made the upload before, so it is asked again, by
  * the same request, and does not make it twice.
  */
-static int begin_session(struct upload *u, struct session_request *request, enum session_kind *kind,
-                         struct tl_error *err)
+static int ask_to_begin(struct upload *u, struct session_request *request, enum session_kind *kind,
+                        struct tl_error *err)
 {
     int64_t since = tl_clock_ms();
 
@@ -219,7 +219,7 @@ static int begin(struct upload *u, enum session_kind *kind, struct tl_error *err
 {
     struct session_request request = request_of(u);
 
-    if (begin_session(u, &request, kind, err))
+    if (ask_to_begin(u, &request, kind, err))
         return -1;
     u->told = tl_clock_ms();
     if (!tl_str_copy(tl_str(upload_text(u->last, "upload")), u->id, sizeof u->id))

@@ -13,7 +13,7 @@ from tests.lib.harness import wait_until
 from tests.oracle import orders
 from tests.torture.proxy import Proxy
 
-SECONDS = 150
+SECONDS = 170
 
 
 class CoordinatorFails(FaultCase):
@@ -121,12 +121,15 @@ class CoordinatorFails(FaultCase):
         """The upload is made, and whoever asked for it waits for the next coordinator, and asks for the same one."""
         self.start(kafka=self.own_kafka())
         table = self.define("id int")
-        for n, arguments in enumerate(([], ["--id", "given"], ["--once"])):
+        for n, arguments in enumerate(([], ["--id", "given"], ["--once"], ["--id", "read"])):
             path = self.write("a.csv", f"id\n{n}\n")
             self.coordinator.stop()
             # The first one is its own, when it starts.
             self.coordinator.start(env={"TLOAD_FAILPOINT": "control.after_commit:2"})
-            process = self.tload_start("upload", path, "--table", table, "--detach", *arguments)
+            with open(path, "rb") as content:
+                process = self.tload_start(
+                    "upload", "-" if "read" in arguments else path, "--table", table, "--detach", *arguments, stdin=content
+                )
             self.assertEqual(self.coordinator.process.wait(), -6, self.coordinator.process)
             self.assertIsNone(process.poll(), process)
             self.coordinator.start()
@@ -135,7 +138,7 @@ class CoordinatorFails(FaultCase):
             self.assertEqual(len(self.uploads()), n + 1)
         for upload in self.uploads():
             self.tload("wait", upload["upload"])
-        self.assertEqual(self.query(f"select id from {table} order by id"), [(0,), (1,), (2,)])
+        self.assertEqual(self.query(f"select id from {table} order by id"), [(n,) for n in range(4)])
 
     def test_stops_at_once_without_work(self):
         self.start(kafka=self.own_kafka())

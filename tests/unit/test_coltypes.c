@@ -44,6 +44,20 @@ static void check_reason(const struct tl_reject *why)
         assert_in_range((unsigned char)why->reason[i], ' ', '~');
 }
 
+/* What a verbatim type took, and how. */
+static void check_verbatim(const struct tl_type *type, struct tl_str in, enum tl_verdict verdict,
+                           struct tl_str out)
+{
+    size_t chars;
+    bool text = tl_utf8_valid(in.ptr, in.len, &chars) && !memchr(in.ptr, '\0', in.len);
+
+    assert_int_equal(verdict == TL_VALUE_OK, text && (!type->length || chars <= (size_t)type->length));
+    if (verdict == TL_VALUE_OK) {
+        assert_ptr_equal(out.ptr, in.ptr);
+        assert_int_equal(out.len, in.len);
+    }
+}
+
 /*
  * Gives a value to a type and checks all that coltype.h promises. The input is copied into memory of just its size, so
  * that a sanitizer sees a read beyond it. Returns the verdict; *canonical (may be NULL) is for the caller to free.
@@ -88,6 +102,8 @@ static enum tl_verdict check_value(const struct tl_type *type, struct tl_str in,
         if (canonical)
             assert_int_equal(tl_buf_append_str(canonical, out), 0);
     }
+    if (tl_coltype(type->id)->verbatim)
+        check_verbatim(type, tl_str_n(copy, in.len), verdict, out);
     tl_buf_release(&scratch_again);
     tl_buf_release(&scratch);
     free(copy);
