@@ -26,6 +26,8 @@ COLUMNS = (
 )
 ABOUT_COLUMNS = "Medians. tload, coordinatord, itself, Kafka and PostgreSQL: seconds of the processor, user and system; MB: memory at most."
 
+ABOUT_GOALS = "Of medians; memory at most: of the run and the round that took most."
+
 
 def output(*command):
     """The first line that a program says, None when it can't be had."""
@@ -145,6 +147,8 @@ class Report:
             *grid([["", ""], *([name, str(value)] for name, value in self.machine.items() if value)], True, 2),
             "",
             "## Goals",
+            "",
+            ABOUT_GOALS,
             "",
             *grid(self._goals(), True),
             "",
