@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs cmocka programs, four at a time, and adds up their tests: tests/run_unit.py PROGRAM...
+"""Runs cmocka programs, eight at a time, and adds up their tests: tests/run_unit.py PROGRAM...
 
 A program that ends in any other way than by cmocka's own count (a crash, a sanitizer's report, no end within the time)
 counts as one failed test more. The last line is "N passed, N failed", with ", N skipped" when there are any.
@@ -78,7 +78,7 @@ def main():
 
 def run_all():
     total = {"PASSED": 0, "SKIPPED": 0, "FAILED": 0}
-    with ThreadPoolExecutor(4) as pool:  # those that take long wait most of the time
+    with ThreadPoolExecutor(8) as pool:  # those that take long wait most of the time
         for program, counts, output in pool.map(run, sys.argv[1:]):
             word = "FAIL" if counts["FAILED"] else "ok"
             print(f"{word:4} {os.path.basename(program)} ({counts['PASSED']})", *named("FAILED", output), flush=True)
