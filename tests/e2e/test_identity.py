@@ -162,8 +162,7 @@ class IdentityCase(SharedTestCase):
 
     @classmethod
     def tcp_address(cls):
-        found = re.search(r" and (\d+\.\d+\.\d+\.\d+):(\d+)$", cls.coordinator.log, re.M)
-        return found.group(1), int(found.group(2))
+        return cls.coordinator.tcp_address()
 
     def client(self, token=None):
         client = TcpClient(self.tcp_address(), token)
@@ -775,8 +774,7 @@ class RolesElsewhere(TestCase):
     def test_admin_and_less(self):
         self.use_kafka()
         self.coordinator = self.new_coordinator({"coordinator": {"listen": "127.0.0.1:0"}}, "control").start()
-        found = re.search(r" and ([\d.]+:\d+)$", self.coordinator.log, re.M)
-        self.url = "http://" + found.group(1)
+        self.url = "http://%s:%d" % self.coordinator.tcp_address()
         tokens = {role: self.coordinator.http("POST", "/v1/tokens", {"role": role, **more}).json
                   for role, more in (("admin", {}), ("owner", {"tenant": "default"}))}
         less = self.start_role(tokens["owner"], "owner")

@@ -126,6 +126,11 @@ class Coordinator:
     def log(self):
         return self.process.stderr if self.process else ""
 
+    def tcp_address(self):
+        """(host, port) of where it listens beside its socket. It answers a moment before it says so."""
+        found = wait_until(lambda: re.search(r" and ([\d.]+):(\d+)$", self.log, re.M), what="the address")
+        return found[1], int(found[2])
+
     def write_config(self):
         with open(self.config_path, "w", encoding="utf-8") as f:
             for section, keys in self.settings.items():
