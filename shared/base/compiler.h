@@ -7,7 +7,6 @@
 #define TL_BASE_COMPILER_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #define TL_MUST_CHECK         __attribute__((warn_unused_result))
 #define TL_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
@@ -18,12 +17,9 @@
 #define TL_LIKELY(x)          __builtin_expect(!!(x), 1)
 #define TL_UNLIKELY(x)        __builtin_expect(!!(x), 0)
 
-/* A word of eight bytes, each of them this one: for looking at eight at a time. */
-#define TL_EVERY(byte)  (0x0101010101010101u * (uint64_t)(byte))
-
-#define TL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define TL_MIN(a, b)    ((a) < (b) ? (a) : (b))
-#define TL_MAX(a, b)    ((a) > (b) ? (a) : (b))
+#define TL_ARRAY_LEN(a)       (sizeof(a) / sizeof((a)[0]))
+#define TL_MIN(a, b)          ((a) < (b) ? (a) : (b))
+#define TL_MAX(a, b)          ((a) > (b) ? (a) : (b))
 
 #include "shared/base/banned.h"
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "shared/base/compiler.h"
+#include "shared/base/word.h"
 
 static bool continues(unsigned char c)
 {

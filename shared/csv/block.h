@@ -10,8 +10,7 @@
 #ifndef TL_CSV_BLOCK_H
 #define TL_CSV_BLOCK_H
 
-#include <stdint.h>
-#include <string.h>
+#include "shared/base/word.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -19,34 +18,19 @@
 
 enum { TL_BLOCK = 64 };
 
-/* 0x80 in each byte of word that is equal to that byte of pattern, 0 in the others. */
-static inline uint64_t tl_block_plain_hits(uint64_t word, uint64_t pattern)
-{
-    const uint64_t low = 0x7f7f7f7f7f7f7f7f;
-    uint64_t x = word ^ pattern;
-
-    return ~(((x & low) + low) | x | low);
-}
-
 /* Bytes equal to a, b, c or d. */
 static inline uint64_t tl_block_plain_any4(const char *p, char a, char b, char c, char d)
 {
-    const uint64_t ones = 0x0101010101010101;
+    const uint64_t va = TL_EVERY((unsigned char)a), vb = TL_EVERY((unsigned char)b);
+    const uint64_t vc = TL_EVERY((unsigned char)c), vd = TL_EVERY((unsigned char)d);
     uint64_t mask = 0;
 
-    for (int i = 0; i < TL_BLOCK / 8; i++) {
-        uint64_t word, hits;
+    for (int i = 0; i < TL_BLOCK; i += TL_WORD) {
+        uint64_t word = tl_word_load(p + i);
 
-        memcpy(&word, p + 8 * i, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        word = __builtin_bswap64(word);
-#endif
-        hits = tl_block_plain_hits(word, ones * (unsigned char)a) |
-               tl_block_plain_hits(word, ones * (unsigned char)b) |
-               tl_block_plain_hits(word, ones * (unsigned char)c) |
-               tl_block_plain_hits(word, ones * (unsigned char)d);
-        /* The multiplication gathers the eight flags in the topmost byte. */
-        mask |= (((hits >> 7) * 0x0102040810204080) >> 56) << (8 * i);
+        mask |= tl_word_bits(tl_word_zeros(word ^ va) | tl_word_zeros(word ^ vb) | tl_word_zeros(word ^ vc) |
+                             tl_word_zeros(word ^ vd))
+                << i;
     }
     return mask;
 }

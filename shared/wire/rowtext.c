@@ -1,31 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * Every byte that is loaded goes through here twice, written by the validator and read by the sink, so bytes
- * are looked at eight at a time, as one word in which a byte's place is its place in memory, the first the
- * lowest.
- */
+/* Every byte that is loaded goes through here twice, written by the validator and read by the sink: eight at a time. */
 #include "shared/wire/rowtext.h"
 
-#include <endian.h>
-
 #include "shared/wire/rowtext_mask.h"
-
-enum { WORD = 8 };
-
-static uint64_t load(const char *p)
-{
-    uint64_t w;
-
-    memcpy(&w, p, sizeof w);
-    return le64toh(w);
-}
-
-/* 0x80 in each byte that is zero. No carry goes from byte to byte: all of them are right, not only the first.
- */
-static uint64_t zeros(uint64_t w)
-{
-    return ~(((w & TL_EVERY(0x7F)) + TL_EVERY(0x7F)) | w | TL_EVERY(0x7F));
-}
 
 /* 0x80 in each byte from 8 to 13, and in each backslash. */
 static uint64_t escaped(uint64_t w)
@@ -33,7 +10,7 @@ static uint64_t escaped(uint64_t w)
     uint64_t low = w & TL_EVERY(0x7F);
     uint64_t from8 = low + TL_EVERY(0x80 - 8), from14 = low + TL_EVERY(0x80 - 14);
 
-    return (from8 & ~from14 & ~w & TL_EVERY(0x80)) | zeros(w ^ TL_EVERY('\\'));
+    return (from8 & ~from14 & ~w & TL_EVERY(0x80)) | tl_word_zeros(w ^ TL_EVERY('\\'));
 }
 
 /* The letter that stands behind the backslash; 0 when the byte stands as it is. */
@@ -61,27 +38,27 @@ static char escape_letter(char c)
 
 /*
  * Copies what needs no escape, and returns how many bytes that were; there is room for n at `to`, and what stands behind
- * those may have been written, too. Whether a word needs escapes is asked of what is to be stored anyway: values are
- * short, and to look at them first and to copy them then took twice as long.
+ * those may have been written, too. Whether a word needs escapes is asked of what is to be stored anyway: to look
+ * at a value first and to copy it then took twice as long.
  */
 static inline size_t copy_plain(char *to, const char *p, size_t n)
 {
     size_t i = 0;
     uint64_t hit;
 
-    for (; n - i >= WORD; i += WORD) {
-        hit = escaped(load(p + i));
-        memcpy(to + i, p + i, WORD);
+    for (; n - i >= TL_WORD; i += TL_WORD) {
+        hit = escaped(tl_word_load(p + i));
+        memcpy(to + i, p + i, TL_WORD);
         if (TL_UNLIKELY(hit))
             return i + (size_t)__builtin_ctzll(hit) / 8;
     }
     if (i == n)
         return n;
-    if (n >= WORD) {
+    if (n >= TL_WORD) {
         /* The last word overlaps bytes that were found plain. */
-        hit = escaped(load(p + n - WORD));
-        memcpy(to + n - WORD, p + n - WORD, WORD);
-        return TL_UNLIKELY(hit) ? n - WORD + (size_t)__builtin_ctzll(hit) / 8 : n;
+        hit = escaped(tl_word_load(p + n - TL_WORD));
+        memcpy(to + n - TL_WORD, p + n - TL_WORD, TL_WORD);
+        return TL_UNLIKELY(hit) ? n - TL_WORD + (size_t)__builtin_ctzll(hit) / 8 : n;
     }
     for (; i < n && !escape_letter(p[i]); i++)
         to[i] = p[i];
@@ -170,9 +147,9 @@ int tl_rowtext_next(struct tl_str *text, struct tl_str *fields, size_t max)
 
     if (text->len == 0)
         return 0;
-    for (; end - p >= WORD; p += WORD) {
-        uint64_t w = load(p);
-        uint64_t hits = zeros(w ^ TL_EVERY('\t')) | zeros(w ^ TL_EVERY('\n'));
+    for (; end - p >= TL_WORD; p += TL_WORD) {
+        uint64_t w = tl_word_load(p);
+        uint64_t hits = tl_word_zeros(w ^ TL_EVERY('\t')) | tl_word_zeros(w ^ TL_EVERY('\n'));
 
         for (; hits; hits &= hits - 1) {
             const char *at = p + __builtin_ctzll(hits) / 8;

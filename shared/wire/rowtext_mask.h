@@ -8,8 +8,7 @@
 #ifndef TL_WIRE_ROWTEXT_MASK_H
 #define TL_WIRE_ROWTEXT_MASK_H
 
-#include <string.h>
-
+#include "shared/base/word.h"
 #include "shared/wire/rowtext.h"
 
 #ifdef __SSE2__
@@ -18,23 +17,16 @@
 
 static inline uint32_t tl_mask_plain(const char *p)
 {
-    uint32_t mask = 0;
+    uint64_t mask = 0;
 
-    for (int i = 0; i < TL_ROWTEXT_SHORT / 8; i++) {
-        uint64_t word, low, slash, hits;
+    for (int i = 0; i < TL_ROWTEXT_SHORT; i += TL_WORD) {
+        uint64_t word = tl_word_load(p + i);
+        uint64_t from_blank = (word & TL_EVERY(0x7F)) + TL_EVERY(0x80 - ' ');
 
-        memcpy(&word, p + 8 * i, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        word = __builtin_bswap64(word);
-#endif
-        low = word & TL_EVERY(0x7F);
-        slash = (word ^ TL_EVERY('\\')) & TL_EVERY(0x7F);
-        /* No carry leaves a byte. The high bit of each: not below a blank; no backslash, where it is not set anyway. */
-        hits = (word | ~(low + TL_EVERY(0x80 - ' ')) | ~(slash + TL_EVERY(0x7F))) & TL_EVERY(0x80);
-        /* The multiplication gathers the eight flags in the topmost byte. */
-        mask |= (uint32_t)(((hits >> 7) * 0x0102040810204080) >> 56) << (8 * i);
+        mask |= tl_word_bits(((word | ~from_blank) & TL_EVERY(0x80)) | tl_word_zeros(word ^ TL_EVERY('\\')))
+                << i;
     }
-    return mask;
+    return (uint32_t)mask;
 }
 
 #ifdef __SSE2__
