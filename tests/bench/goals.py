@@ -64,35 +64,30 @@ class Goal:
         return value <= self.limit if self.at_most else value >= self.limit
 
 
+def median(name, figure="seconds"):
+    return lambda results: results.median(name, figure)
+
+
+def worst(name, figure):
+    return lambda results: results.worst(name, figure)
+
+
 def ratio(over, under):
     def value(results, _rows):
-        a, b = results.median(over), results.median(under)
+        a, b = over(results), under(results)
         return a / b if a is not None and b else None
 
     return value
 
 
-def figure_of(name, figure, scale=1.0):
-    def value(results, _rows):
-        median = results.median(name, figure)
-        return None if median is None else median * scale
-
-    return value
+def figure_of(name, figure):
+    return lambda results, _rows: results.median(name, figure)
 
 
 def cpu_per_million(name):
     def value(results, rows):
-        median = results.median(name, "cpu_ours")
-        return None if median is None else median * 1e6 / rows
-
-    return value
-
-
-def cpu_beside_copy(name):
-    """Seconds of the processor for each that psql \\copy of the same file takes."""
-    def value(results, _rows):
-        used, copy = results.median(name, "cpu_ours"), results.median("psql/copy")
-        return used / copy if used is not None and copy else None
+        used = results.median(name, "cpu_ours")
+        return None if used is None else used * 1e6 / rows
 
     return value
 
@@ -116,15 +111,6 @@ def largest(figure):
     return value
 
 
-def grown(over, under, figure):
-    """The largest of one beside the largest of the other."""
-    def value(results, _rows):
-        a, b = results.worst(over, figure), results.worst(under, figure)
-        return a / b if a is not None and b else None
-
-    return value
-
-
 def more_memory(over, under, tenants):
     """Of each of so many tenants more, in megabytes."""
     def value(results, _rows):
@@ -135,13 +121,15 @@ def more_memory(over, under, tenants):
 
 
 GOALS = (
-    Goal("into PostgreSQL, empty table, beside psql \\copy", True, 1.3, "×", ratio("postgresql/empty", "psql/copy")),
-    Goal("… nothing compressed", True, 1.3, "×", ratio("uncompressed/empty", "psql/copy")),
+    Goal("into PostgreSQL, empty table, beside psql \\copy", True, 1.3, "×",
+         ratio(median("postgresql/empty"), median("psql/copy"))),
+    Goal("… nothing compressed", True, 1.3, "×", ratio(median("uncompressed/empty"), median("psql/copy"))),
     Goal("the same file again, beside staging and upsert in psql", True, 0.7, "×",
-         ratio("postgresql/again", "psql/upsert")),
-    Goal("faster than Kafka Connect", False, 6, "×", ratio("connect/upsert", "postgresql/empty")),
-    Goal("faster than pgloader", False, 8, "×", ratio("pgloader/copy", "postgresql/empty")),
-    Goal("into SQLite, empty table, beside .import", True, 1.3, "×", ratio("sqlite/empty", "sqlite3/import")),
+         ratio(median("postgresql/again"), median("psql/upsert"))),
+    Goal("faster than Kafka Connect", False, 6, "×", ratio(median("connect/upsert"), median("postgresql/empty"))),
+    Goal("faster than pgloader", False, 8, "×", ratio(median("pgloader/copy"), median("postgresql/empty"))),
+    Goal("into SQLite, empty table, beside .import", True, 1.3, "×",
+         ratio(median("sqlite/empty"), median("sqlite3/import"))),
     Goal("CSV read and split, one core", False, 400, "MB/s", figure_of("cores/splitter", "mb_per_s")),
     Goal("tload upload alone into Kafka, nothing compressed", False, 150, "MB/s", figure_of("upload/none", "mb_per_s")),
     Goal("… lz4", False, 150, "MB/s", figure_of("upload/lz4", "mb_per_s")),
@@ -149,13 +137,14 @@ GOALS = (
          cpu_per_million("uncompressed/empty")),
     Goal("… lz4", True, 1.4, "s", cpu_per_million("postgresql/empty")),
     Goal("… beside the time of psql \\copy, nothing compressed", True, 1.0 / COPY_SECONDS, "×",
-         cpu_beside_copy("uncompressed/empty")),
-    Goal("… lz4", True, 1.4 / COPY_SECONDS, "×", cpu_beside_copy("postgresql/empty")),
+         ratio(median("uncompressed/empty", "cpu_ours"), median("psql/copy"))),
+    Goal("… lz4", True, 1.4 / COPY_SECONDS, "×", ratio(median("postgresql/empty", "cpu_ours"), median("psql/copy"))),
     Goal("memory of tload, at most, any file", True, LARGEST_TLOAD, "MB", largest("memory_tload")),
     Goal("memory of coordinatord, at most, any run", True, LARGEST_COORDINATORD, "MB", largest("memory_coordinatord")),
     Goal("memory of tload, at most, ten times the rows, a fifth rejected, beside five times", True, 1.1, "×",
-         grown("rejected/10", "rejected/5", "memory_tload")),
-    Goal("… of coordinatord", True, 1.1, "×", grown("rejected/10", "rejected/5", "memory_coordinatord")),
+         ratio(worst("rejected/10", "memory_tload"), worst("rejected/5", "memory_tload"))),
+    Goal("… of coordinatord", True, 1.1, "×",
+         ratio(worst("rejected/10", "memory_coordinatord"), worst("rejected/5", "memory_coordinatord"))),
     Goal("first rows visible after the start", True, 1.0, "s", figure_of("latency/first-rows", "seconds")),
     Goal("ten rows, from start to exit", True, 0.3, "s", figure_of("latency/ten-rows", "seconds")),
     Goal("… embedded sink", True, 0.3, "s", figure_of("latency/ten-rows-sqlite", "seconds")),

@@ -25,7 +25,6 @@ COLUMNS = (
     ("coord. MB", "memory_coordinatord", 1e-6, "{:.0f}"),
 )
 ABOUT_COLUMNS = "Medians. tload, coordinatord, itself, Kafka and PostgreSQL: seconds of the processor, user and system; MB: memory at most."
-
 ABOUT_GOALS = "Of medians; memory at most: of the run and the round that took most."
 
 
