@@ -160,12 +160,8 @@ class IdentityCase(SharedTestCase):
             raise AssertionError(f"{method} {path}: {response.status} {response.body}")
         return response
 
-    @classmethod
-    def tcp_address(cls):
-        return cls.coordinator.tcp_address()
-
     def client(self, token=None):
-        client = TcpClient(self.tcp_address(), token)
+        client = TcpClient(self.coordinator.tcp_address(), token)
         self.addCleanup(client.close)
         return client
 
@@ -376,7 +372,7 @@ class Tokens(IdentityCase):
         head = (f"POST /v1/tenants/{OWN}/tables HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
                 f"Authorization: Bearer {token['secret']}\r\nContent-Type: application/json\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n")
-        with socket.create_connection(self.tcp_address(), patience(30)) as s:
+        with socket.create_connection(self.coordinator.tcp_address(), patience(30)) as s:
             s.sendall(head.encode())
             # The head was looked at when it says so.
             self.assertTrue(s.recv(4096).startswith(b"HTTP/1.1 100 "))
@@ -391,7 +387,7 @@ class Tokens(IdentityCase):
         path = self.write("bad.csv", "id,v\n" + "".join(f"x{i},{'y' * 400}\n" for i in range(60000)))
         upload = self.upload(table, path, exit=3)["upload"]
         token = self.token("reader", "default")
-        connection = http.client.HTTPConnection(*self.tcp_address(), timeout=patience(60))
+        connection = http.client.HTTPConnection(*self.coordinator.tcp_address(), timeout=patience(60))
         self.addCleanup(connection.close)
         connection.request("GET", f"/v1/tenants/default/uploads/{upload}/errors",
                            headers={"Authorization": "Bearer " + token["secret"]})
@@ -418,7 +414,7 @@ class Tokens(IdentityCase):
         done = threading.Event()
 
         def try_on():
-            ask = TcpClient(self.tcp_address(), "wrong")
+            ask = TcpClient(self.coordinator.tcp_address(), "wrong")
             while not done.is_set():
                 ask("GET", path)
             ask.close()
@@ -511,7 +507,7 @@ class CommandLine(IdentityCase):
         return self.tload("token", "create", *arguments, **options)
 
     def url(self):
-        return "http://%s:%d" % self.tcp_address()
+        return "http://%s:%d" % self.coordinator.tcp_address()
 
     def test_made_used_listed_revoked(self):
         made = self.create("--role", "owner", "--tenant", OWN, "--expires", "12h", "--label", "of a test")
