@@ -258,6 +258,20 @@ class Faults(TestCase):
         server.start()
         self.finish(self.ROWS // 2 + 1)
 
+    def test_standby_takes_over(self):
+        primary, standby = (Postgres(tempfile.mkdtemp(prefix="tload-postgres-")) for _ in range(2))
+        for one in (primary, standby):
+            self.addCleanup(shutil.rmtree, one.dir, ignore_errors=True)
+            self.addCleanup(one.stop)
+        self.db = Database(primary.start(), self.db.name)
+        standby = primary.standby(standby.dir)
+        hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+        self.begin(f"postgresql://postgres@{hosts}/{self.db.name}?target_session_attrs=read-write")
+        primary.stop_immediate()
+        self.db = Database(standby, self.db.name, there=True)
+        self.db.execute("select pg_promote()")
+        self.finish(self.ROWS // 2)
+
     def test_backends_are_terminated(self):
         self.begin()
         terminate = "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'tload'"

@@ -46,6 +46,24 @@ class Postgres:
         os.kill(pid, signal.SIGQUIT)
         wait_until(lambda: gone(pid), what="the end of PostgreSQL")
 
+    def standby(self, directory):
+        """A server more, which has every commit before this one answers it; started."""
+        standby = Postgres(directory)
+        data = os.path.join(directory, "data")
+        subprocess.run(
+            ["/usr/lib/postgresql/15/bin/pg_basebackup", "-d", self.url, "-D", data, "-R", "-c", "fast"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120, check=True,
+        )
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", "postgres:postgres", directory], timeout=60, check=True)
+        standby.start()
+        own = Database(self, "postgres", there=True)
+        own.execute("alter system set synchronous_standby_names = '*'")
+        own.execute("select pg_reload_conf()")
+        synchronous = "select count(*) from pg_stat_replication where sync_state = 'sync'"
+        wait_until(lambda: own.value(synchronous) == "1", what="the standby")
+        return standby
+
     @property
     def port(self):
         return int(re.search(r":(\d+)/", self.url)[1])
@@ -59,10 +77,12 @@ class Postgres:
 
 
 class Database:
-    def __init__(self, server, name):
+    def __init__(self, server, name, there=False):
+        """It is made, unless it is there."""
         self.server = server
         self.name = name
-        self._psql(server.url, f'create database "{name}"')
+        if not there:
+            self._psql(server.url, f'create database "{name}"')
 
     @property
     def url(self):
